@@ -1,0 +1,27 @@
+/*
+ * limits.h: every bound of a node, in one place. tests/unit/test_limits.c reaches each.
+ */
+#ifndef NODE_CORE_LIMITS_H
+#define NODE_CORE_LIMITS_H
+
+enum {
+	CONTACTS_MAX = 1024,
+	MESSAGE_BYTES_MAX = 32000,      /* of UTF-8 */
+	WAITING_MAX = 1 << 20,          /* own messages of one contact that are not stored by it yet */
+	LOCALS_MAX = 32,                /* interfaces times address families */
+	CALLS_KEPT_MAX = 256,           /* own calls whose answers are still taken */
+	CALL_ANSWER_S = 20,             /* how long an answer is taken */
+	CALLS_EXAMINED_PER_S = 20,      /* of others; at random above that */
+	NONCES_KEPT_MAX = 4096,         /* (contact, n) of calls taken in the last hour */
+	ANSWER_PAUSE_S = 5,             /* between two answers to one contact */
+	LOOK_S = 120,                   /* look for my worker */
+	HANDSHAKE_S = 20,               /* a path without a session is given up */
+	RESEND_MS = 300,                /* openers and handshake flights */
+	KEEPALIVES_MAX = 3,             /* unanswered, then the session ends */
+	ENVELOPES_AHEAD = 24,           /* envelopes of one direction on their way at a time */
+	ENVELOPES_UNSTORED_MAX = 512,   /* of one ratchet chain, PROTOCOL section 6 */
+	OPENINGS_FAILED_MAX = 16,       /* of envelopes on one link */
+	EFFECT_BYTES_PER_TURN = 1 << 20 /* datagrams built in one turn; the rest waits for the next */
+};
+
+#endif
