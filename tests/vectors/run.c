@@ -17,7 +17,8 @@
  */
 
 static const struct part *const parts[] = {
-	NULL,
+	&vectors_noise,
+	&vectors_cpace,
 };
 
 /* --- The case that runs --- */
@@ -247,9 +248,15 @@ static bool run_known(const char *file, const json_t *root)
 {
 	const char *name = json_string_value(json_object_get(root, "part"));
 
-	for (size_t i = 0; name != NULL && i < COUNT_OF(parts); i++) {
-		if (parts[i] != NULL && strcmp(parts[i]->name, name) == 0) {
-			run_part(file, root, parts[i]);
+	for (size_t i = 0; i < COUNT_OF(parts); i++) {
+		const struct part *part = parts[i];
+
+		if (part->name != NULL && name != NULL && strcmp(part->name, name) == 0) {
+			run_part(file, root, part);
+			return true;
+		}
+		if (part->knows != NULL && part->knows(root)) {
+			part->run_file(file, root);
 			return true;
 		}
 	}

@@ -40,17 +40,22 @@ struct random *random_given(struct span bytes);
 
 /* --- The parts. Each is named like the "part" (or the file) it serves. --- */
 
+/* Either name and run, for a flyleaf file, or knows and run_file, for one of any other form. */
 struct part {
 	const char *name; /* the "part" of a flyleaf file */
 	void (*run)(const json_t *test_case, const json_t *all_cases);
+	bool (*knows)(const json_t *root); /* by its shape */
+	void (*run_file)(const char *file, const json_t *root);
 };
 
-/* A part whose file is not of the flyleaf form calls these around each case of its own. */
+/* run_file() calls these around each case of its own. */
 void case_begin(const char *file, const char *name);
 void case_end(void);
 
 extern const struct part vectors_kdf, vectors_pairing_qr, vectors_pairing_code, vectors_link_secret,
         vectors_call, vectors_link, vectors_datagram, vectors_ratchet, vectors_person_check, vectors_slot,
         vectors_pagelog;
+
+extern const struct part vectors_noise, vectors_cpace, vectors_ristretto255, vectors_x25519, vectors_voprf;
 
 #endif
