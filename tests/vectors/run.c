@@ -19,6 +19,7 @@
 static const struct part *const parts[] = {
 	&vectors_noise,
 	&vectors_cpace,
+	&vectors_slot,
 };
 
 /* --- The case that runs --- */
