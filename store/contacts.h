@@ -5,12 +5,10 @@
 #define STORE_CONTACTS_H
 
 #include "node/crypto/keys.h"
+#include "node/crypto/safety.h"
 #include "store/store.h"
 
-enum {
-	CONTACT_NAME_MAX = 64 /* bytes of UTF-8 */,
-	SAFETY_TEXT_LEN = 35 /* six groups of five, spaces between */
-};
+enum { CONTACT_NAME_MAX = 64 /* bytes of UTF-8 */ };
 enum { CONTACT_ADDRESSES_MAX = 4 };
 
 enum contact_mode { MODE_ANSWER = 0, MODE_CALL = 1, MODE_SILENT = 2 }; /* PROTOCOL section 4 */

@@ -17,6 +17,7 @@
  */
 
 static const struct part *const parts[] = {
+	&vectors_link_secret,
 	&vectors_noise,
 	&vectors_cpace,
 	&vectors_slot,
@@ -33,7 +34,7 @@ static struct {
 
 static unsigned passed, failed;
 
-static void complain(const char *what, va_list args)
+static void __attribute__((format(printf, 1, 0))) complain(const char *what, va_list args)
 {
 	printf("%s: %s: ", now.file, now.name);
 	vprintf(what, args);
