@@ -22,6 +22,9 @@ static const struct part *const parts[] = {
 	&vectors_cpace,
 	&vectors_ratchet,
 	&vectors_slot,
+	&vectors_call,
+	&vectors_link,
+	&vectors_datagram,
 };
 
 /* --- The case that runs --- */
