@@ -39,7 +39,7 @@ must_check int messages_each(struct store *s, uint32_t contact, int64_t from, in
 must_check int messages_each_own(struct store *s, uint32_t contact, int64_t from, int64_t limit,
                                  int (*each)(void *arg, const struct message *message), void *arg);
 
-/* How many own messages there are from position on. */
-must_check int messages_count_own(struct store *s, uint32_t contact, int64_t from, int64_t *out);
+/* How many own messages there are at positions in [from, end). */
+must_check int messages_count_own(struct store *s, uint32_t contact, int64_t from, int64_t end, int64_t *out);
 
 #endif

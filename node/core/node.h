@@ -113,7 +113,7 @@ const char *reply_word(enum reply_code code); /* for the control socket */
 const char *reply_text(enum reply_code code); /* for a person */
 
 enum notice_kind {
-	NOTICE_MESSAGE,      /* number: its position; a message of contact is durable and can be shown */
+	NOTICE_MESSAGE,      /* messages of contact from position number on are durable: show them */
 	NOTICE_STORED,       /* number: every message before this position is stored by contact */
 	NOTICE_LINKED,       /* contact */
 	NOTICE_UNLINKED,     /* contact */
@@ -145,6 +145,7 @@ struct effects {
 	size_t n, cap;
 	uint8_t *bytes;
 	size_t bytes_len, bytes_cap;
+	bool failed; /* memory ran out: effects are missing */
 };
 
 struct span effect_bytes(const struct effects *fx, const struct effect *e);
