@@ -10,6 +10,7 @@
 
 enum { CONTACT_NAME_MAX = 64 /* bytes of UTF-8 */ };
 enum { CONTACT_ADDRESSES_MAX = 4 };
+enum { CONTACT_ID_MAX = 0x7fffffff }; /* the upper half of a message's id */
 
 enum contact_mode { MODE_ANSWER = 0, MODE_CALL = 1, MODE_SILENT = 2 }; /* PROTOCOL section 4 */
 
@@ -20,7 +21,7 @@ enum contact_state {
 };
 
 struct contact_record {
-	uint32_t id; /* given by contacts_add(); never used again after the contact is forgotten */
+	uint32_t id; /* given by contacts_add(), from 1; never used again after the contact is forgotten */
 	char name[CONTACT_NAME_MAX + 1];
 	enum contact_mode mode;
 	enum contact_state state;
@@ -42,10 +43,12 @@ struct contact_record {
 
 /* Gives record->id. Returns 0 or an enum err. */
 must_check int contacts_add(struct store *s, struct contact_record *record);
+/* Writes the whole record anew. Returns 0, ERR_ABSENT where there is no such contact, or another enum err. */
 must_check int contacts_update(struct store *s, const struct contact_record *record);
-/* Removes the contact and every row of it in every table. */
+/* Removes the contact and every row of it in every table; an unknown one is fine. */
 must_check int contacts_remove(struct store *s, uint32_t id);
-/* Calls each() for every contact in order of id until it returns non-zero, which is passed on. */
+/* Calls each() for every contact in order of id until it returns non-zero, which is passed on. Within each()
+ * everything but contacts_each() may be called. */
 must_check int contacts_each(struct store *s, int (*each)(void *arg, const struct contact_record *record),
                              void *arg);
 

@@ -25,7 +25,7 @@ struct conversation_record {
 	uint8_t ratchet[RATCHET_BYTES_MAX]; /* as node/crypto/ratchet.h encodes it */
 };
 
-/* Writes the row, new or changed. Returns 0 or an enum err. */
+/* Writes the row, new or changed. Returns 0, ERR_ABSENT for an unknown contact, or another enum err. */
 must_check int conversation_save(struct store *s, const struct conversation_record *record);
 /* Returns 0, an enum err, or CONVERSATION_NONE when the contact has no row. */
 enum { CONVERSATION_NONE = 1 };

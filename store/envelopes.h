@@ -11,10 +11,12 @@
 #include "node/base/wire.h"
 #include "store/store.h"
 
-enum { ENVELOPES_NONE = 1 }; /* outcome: no such row, or its bytes are gone */
+#define ENVELOPES_SEQUENCE_MAX ((uint64_t)INT64_MAX) /* numbers are below it */
+enum { ENVELOPES_NONE = 1 };                         /* outcome: no such row, or its bytes are gone */
 
 /* Envelope number sequence holds the own messages of positions [first, end) (received ones between them
- * aside). */
+ * aside). Returns 0, ERR_EXISTS where the number is taken, ERR_ABSENT for an unknown contact, or another enum
+ * err. */
 must_check int envelopes_add(struct store *s, uint32_t contact, uint64_t sequence, int64_t first, int64_t end,
                              struct span bytes);
 /* Copies the bytes of an envelope to buf; *len says how many. Returns 0, ENVELOPES_NONE or an enum err. */

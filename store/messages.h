@@ -12,8 +12,10 @@
 #include "node/base/wire.h"
 #include "store/store.h"
 
+enum { POSITION_MAX = INT32_MAX }; /* of a message within its conversation */
+
 struct message {
-	int64_t position;
+	int64_t position; /* 0 to POSITION_MAX */
 	bool own;
 	uint64_t sequence; /* received: the envelope it came in, and its place there */
 	uint16_t place;
@@ -24,14 +26,16 @@ struct message {
 	struct span content;             /* UTF-8 for kind 0; borrowed */
 };
 
-/* Adds a message at message->position, which the caller counts. Returns 0 or an enum err. */
+/* Adds a message at message->position, which the caller counts. Returns 0, ERR_EXISTS where there is one,
+ * or another enum err. */
 must_check int messages_add(struct store *s, uint32_t contact, const struct message *message);
 
 /* One past the last position, 0 for an empty conversation. */
 must_check int messages_next_position(struct store *s, uint32_t contact, int64_t *out);
 
 /* Calls each() for messages from position on, upwards, at most limit, until it returns non-zero, which is
- * passed on. The message's content is valid inside each() only. */
+ * passed on. The message's content is valid inside each() only, and within it everything but the function
+ * that called may be called. */
 must_check int messages_each(struct store *s, uint32_t contact, int64_t from, int64_t limit,
                              int (*each)(void *arg, const struct message *message), void *arg);
 
@@ -41,5 +45,8 @@ must_check int messages_each_own(struct store *s, uint32_t contact, int64_t from
 
 /* How many own messages there are at positions in [from, end). */
 must_check int messages_count_own(struct store *s, uint32_t contact, int64_t from, int64_t end, int64_t *out);
+
+/* Removes the whole conversation. */
+must_check int messages_remove(struct store *s, uint32_t contact);
 
 #endif
