@@ -51,7 +51,7 @@ int envelopes_positions(struct store *s, uint32_t contact, uint64_t sequence, in
 	int r;
 
 	stmt_bind_i64(q, 1, contact);
-	stmt_bind_u64(q, 2, sequence);
+	stmt_bind_i64(q, 2, bound_of(sequence));
 	r = stmt_row(q);
 	if (r != 0)
 		return r == STMT_NO_ROW ? ENVELOPES_NONE : r;

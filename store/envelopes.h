@@ -22,8 +22,8 @@ must_check int envelopes_add(struct store *s, uint32_t contact, uint64_t sequenc
 /* Copies the bytes of an envelope to buf; *len says how many. Returns 0, ENVELOPES_NONE or an enum err. */
 must_check int envelopes_read(struct store *s, uint32_t contact, uint64_t sequence, uint8_t *buf, size_t cap,
                               size_t *len);
-/* The positions of the messages of the first envelope numbered sequence or later. Returns 0, ENVELOPES_NONE (there
- * is none) or an enum err. */
+/* The positions of the messages of the first envelope numbered sequence or later. Returns 0, ENVELOPES_NONE
+ * (there is none) or an enum err. */
 must_check int envelopes_positions(struct store *s, uint32_t contact, uint64_t sequence, int64_t *first,
                                    int64_t *end);
 /* Forgets the bytes of every envelope in [from, before). */

@@ -15,11 +15,13 @@ static int64_t position_of(int64_t id)
 	return id & UINT32_MAX;
 }
 
-/* The ids of a conversation from a position on, as parameters 1 and 2. */
-static void bind_range(struct stmt *q, uint32_t contact, int64_t from)
+static const int64_t conversation_end = (int64_t)POSITION_MAX + 1; /* of every conversation */
+
+/* The ids of positions [from, end) as parameters 1 and 2. */
+static void bind_range(struct stmt *q, uint32_t contact, int64_t from, int64_t end)
 {
-	stmt_bind_i64(q, 1, id_of(contact, 0) + MIN(MAX(from, 0), UINT32_MAX));
-	stmt_bind_i64(q, 2, id_of(contact, 0) + UINT32_MAX);
+	stmt_bind_i64(q, 1, id_of(contact, 0) + MIN(MAX(from, 0), conversation_end));
+	stmt_bind_i64(q, 2, id_of(contact, 0) + MIN(MAX(end, 0), conversation_end));
 }
 
 int messages_add(struct store *s, uint32_t contact, const struct message *message)
@@ -61,7 +63,7 @@ static int each_of(struct store *s, enum sql which, uint32_t contact, int64_t fr
 	struct message message;
 	int r;
 
-	bind_range(q, contact, from);
+	bind_range(q, contact, from, conversation_end);
 	stmt_bind_i64(q, 3, MAX(limit, 0)); /* a negative one would mean no limit */
 	do {
 		r = stmt_row(q);
@@ -92,7 +94,7 @@ int messages_next_position(struct store *s, uint32_t contact, int64_t *out)
 	scoped(stmt_done) struct stmt *q = store_stmt(s, SQL_MESSAGES_LAST);
 	int r;
 
-	bind_range(q, contact, 0);
+	bind_range(q, contact, 0, conversation_end);
 	r = stmt_row(q);
 	if (r < 0)
 		return r;
@@ -100,12 +102,12 @@ int messages_next_position(struct store *s, uint32_t contact, int64_t *out)
 	return 0;
 }
 
-int messages_count_own(struct store *s, uint32_t contact, int64_t from, int64_t *out)
+int messages_count_own(struct store *s, uint32_t contact, int64_t from, int64_t end, int64_t *out)
 {
 	scoped(stmt_done) struct stmt *q = store_stmt(s, SQL_MESSAGES_COUNT_OWN);
 	int r;
 
-	bind_range(q, contact, from);
+	bind_range(q, contact, from, end);
 	r = stmt_row(q);
 	if (r < 0)
 		return r;
@@ -118,6 +120,6 @@ int messages_remove(struct store *s, uint32_t contact)
 {
 	scoped(stmt_done) struct stmt *q = store_stmt(s, SQL_MESSAGES_REMOVE);
 
-	bind_range(q, contact, 0);
+	bind_range(q, contact, 0, conversation_end);
 	return stmt_run(q);
 }

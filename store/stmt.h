@@ -58,7 +58,7 @@
 	X(SQL_ENVELOPE_BYTES, "SELECT bytes FROM envelopes "                                                 \
 	                      "WHERE contact = ?1 AND sequence = ?2 AND bytes IS NOT NULL")                  \
 	X(SQL_ENVELOPE_POSITIONS, "SELECT first_position, end_position FROM envelopes "                      \
-	                          "WHERE contact = ?1 AND sequence = ?2")                                    \
+	                          "WHERE contact = ?1 AND sequence >= ?2 ORDER BY sequence LIMIT 1")         \
 	X(SQL_ENVELOPES_FORGET, "UPDATE envelopes SET bytes = NULL WHERE contact = ?1 AND sequence >= ?2 "   \
 	                        "AND sequence < ?3 AND bytes IS NOT NULL")                                   \
 	X(SQL_ENVELOPES_REMOVE_FROM, "DELETE FROM envelopes WHERE contact = ?1 AND sequence >= ?2")          \

@@ -189,9 +189,15 @@ static void messages_come_back_in_order(void **state)
 	seen = (struct seen){ 0 };
 	assert_int_equal(messages_each(s, 1, 1, 2, see_message, &seen), 0);
 	assert_int_equal(seen.n, 2);
-	assert_int_equal(messages_count_own(s, 1, 1, &own), 0);
+	assert_int_equal(messages_count_own(s, 1, 1, INT64_MAX, &own), 0);
 	assert_int_equal(own, 2);
-	assert_int_equal(messages_count_own(s, 3, 0, &own), 0);
+	assert_int_equal(messages_count_own(s, 1, 0, 2, &own), 0);
+	assert_int_equal(own, 2);
+	assert_int_equal(messages_count_own(s, 1, 1, POSITION_MAX, &own), 0);
+	assert_int_equal(own, 1);
+	assert_int_equal(messages_count_own(s, 1, 2, 1, &own), 0);
+	assert_int_equal(own, 0);
+	assert_int_equal(messages_count_own(s, 3, 0, INT64_MAX, &own), 0);
 	assert_int_equal(own, 0);
 	store_close(s);
 }
@@ -221,7 +227,7 @@ static void two_authors_mixed(void **state)
 
 		for (int64_t p = from; p < N; p++)
 			expected += twin[p];
-		assert_int_equal(messages_count_own(s, 9, from, &own), 0);
+		assert_int_equal(messages_count_own(s, 9, from, N, &own), 0);
 		assert_int_equal(own, expected);
 		assert_int_equal(messages_each_own(s, 9, from, SEEN_MAX, see_message, &seen), 0);
 		assert_int_equal(seen.n, MIN(expected, SEEN_MAX));
@@ -319,6 +325,7 @@ static void envelopes_are_forgotten_and_removed(void **state)
 	assert_int_equal(envelopes_positions(s, contact, 4, &first, &end), ENVELOPES_NONE);
 	assert_int_equal(envelopes_positions(s, contact, 5, &first, &end), ENVELOPES_NONE);
 	assert_int_equal(envelopes_positions(s, contact, 3, &first, &end), 0);
+	assert_true(first == 30 && end == 40);
 	assert_int_equal(envelopes_add(s, contact, 4, 40, 45, sealed), 0);
 
 	/* What a peer can say it has stored. */
@@ -327,6 +334,7 @@ static void envelopes_are_forgotten_and_removed(void **state)
 	assert_int_equal(envelopes_read(s, contact, UINT64_MAX, buf, 65536, &len), ENVELOPES_NONE);
 	for (uint64_t i = 0; i < 5; i++)
 		assert_int_equal(envelopes_read(s, contact, i, buf, 65536, &len), ENVELOPES_NONE);
+	assert_int_equal(envelopes_positions(s, contact, UINT64_MAX, &first, &end), ENVELOPES_NONE);
 	assert_int_equal(envelopes_remove_from(s, contact, UINT64_MAX), 0);
 	assert_int_equal(envelopes_positions(s, contact, 4, &first, &end), 0);
 	assert_int_equal(envelopes_add(s, contact, 4, 40, 45, sealed), ERR_EXISTS);
