@@ -19,6 +19,7 @@
 static const struct part *const parts[] = {
 	&vectors_link_secret,
 	&vectors_noise,
+	&vectors_person_check,
 	&vectors_cpace,
 	&vectors_ratchet,
 	&vectors_slot,
