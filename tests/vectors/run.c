@@ -17,10 +17,14 @@
  */
 
 static const struct part *const parts[] = {
+	&vectors_kdf,
 	&vectors_link_secret,
 	&vectors_noise,
 	&vectors_person_check,
 	&vectors_cpace,
+	&vectors_ristretto255,
+	&vectors_voprf,
+	&vectors_x25519,
 	&vectors_ratchet,
 	&vectors_slot,
 	&vectors_call,
