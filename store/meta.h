@@ -9,6 +9,7 @@
 /* What there is to remember; the numbers are on the disk. */
 enum meta_key {
 	META_LATEST_CLOCK = 1, /* the latest time that this notebook has seen, seconds */
+	META_RUNNING = 2,      /* how long the node has run in all, seconds: the age of skipped keys */
 };
 
 /* *out is 0 where nothing was set. */

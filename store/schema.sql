@@ -75,6 +75,19 @@ CREATE TABLE envelopes(
 	PRIMARY KEY(contact, sequence)
 ) STRICT, WITHOUT ROWID;
 
+-- Keys of messages that were overtaken (PROTOCOL section 6); they come or are dropped.
+CREATE TABLE skipped_keys(
+	contact INTEGER NOT NULL REFERENCES contacts(id) ON DELETE CASCADE,
+	age INTEGER NOT NULL,  -- counts up within the contact: the lowest is the oldest
+	made INTEGER NOT NULL, -- on the clock that counts only while the node runs, seconds
+	tag BLOB NOT NULL,     -- of the message's envelope, 16 bytes
+	header BLOB NOT NULL,  -- header key, 32 bytes
+	message BLOB NOT NULL, -- message key, 32 bytes
+	dh BLOB NOT NULL,      -- the other's X25519 key of the chain, 32 bytes
+	PRIMARY KEY(contact, age),
+	UNIQUE(contact, tag)
+) STRICT, WITHOUT ROWID;
+
 -- Single values.
 CREATE TABLE meta(
 	key INTEGER PRIMARY KEY, -- enum meta_key

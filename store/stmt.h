@@ -62,6 +62,16 @@
 	X(SQL_ENVELOPES_FORGET, "UPDATE envelopes SET bytes = NULL WHERE contact = ?1 AND sequence >= ?2 "   \
 	                        "AND sequence < ?3 AND bytes IS NOT NULL")                                   \
 	X(SQL_ENVELOPES_REMOVE_FROM, "DELETE FROM envelopes WHERE contact = ?1 AND sequence >= ?2")          \
+	X(SQL_SKIPPED_FIND,                                                                                  \
+	  "SELECT tag, header, message, dh FROM skipped_keys WHERE contact = ?1 AND tag = ?2")               \
+	X(SQL_SKIPPED_PUT,                                                                                   \
+	  "INSERT INTO skipped_keys(contact, age, made, tag, header, message, dh) SELECT ?1, "               \
+	  "coalesce(max(age), 0) + 1, ?2, ?3, ?4, ?5, ?6 FROM skipped_keys WHERE contact = ?1")              \
+	X(SQL_SKIPPED_REMOVE, "DELETE FROM skipped_keys WHERE contact = ?1 AND tag = ?2")                    \
+	X(SQL_SKIPPED_TRIM,                                                                                  \
+	  "DELETE FROM skipped_keys WHERE contact = ?1 AND age <= (SELECT age FROM skipped_keys "            \
+	  "WHERE contact = ?1 ORDER BY age DESC LIMIT 1 OFFSET ?2)")                                         \
+	X(SQL_SKIPPED_DROP_OLD, "DELETE FROM skipped_keys WHERE made < ?1")                                  \
 	X(SQL_META_GET, "SELECT value FROM meta WHERE key = ?1")                                             \
 	X(SQL_META_SET, "INSERT INTO meta(key, value) VALUES(?1,?2) "                                        \
 	                "ON CONFLICT(key) DO UPDATE SET value = ?2")

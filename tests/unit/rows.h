@@ -11,6 +11,7 @@
 #include "store/envelopes.h"
 #include "store/messages.h"
 #include "store/meta.h"
+#include "store/skipped.h"
 #include "tests/unit/unit.h"
 
 static inline struct store *rows_open(void)

@@ -344,6 +344,105 @@ static void envelopes_are_forgotten_and_removed(void **state)
 	free(buf);
 }
 
+static struct skipped_key skipped(uint8_t n)
+{
+	struct skipped_key k;
+
+	memset(&k.tag, n, sizeof(k.tag));
+	memset(&k.header, n + 1, sizeof(k.header));
+	memset(&k.message, n + 2, sizeof(k.message));
+	memset(&k.dh, n + 3, sizeof(k.dh));
+	return k;
+}
+
+static void skipped_keys_go_the_oldest_first(void **state)
+{
+	struct store *s = rows_open();
+	struct skipped_rows rows, other;
+	struct skipped_keys *keys = &rows.base;
+	struct skipped_key k, out;
+
+	(void)state;
+	assert_int_equal(store_begin(s), 0);
+	skipped_rows_init(&rows, s, add_contact(s, 1), 1000);
+	skipped_rows_init(&other, s, add_contact(s, 2), 1000);
+	for (uint8_t i = 0; i < 10; i++) {
+		k = skipped(i);
+		assert_int_equal(keys->put(keys, &k), 0);
+	}
+	assert_int_equal(other.base.put(&other.base, &k), 0); /* the same tag with somebody else */
+	k = skipped(9);
+	assert_int_equal(keys->find(keys, &out, &k.tag), 0);
+	assert_memory_equal(&out, &k, sizeof(k));
+	k = skipped(10);
+	assert_int_equal(keys->find(keys, &out, &k.tag), SKIPPED_NONE);
+
+	k = skipped(9); /* the youngest goes, the next is younger than the rest all the same */
+	assert_int_equal(keys->remove(keys, &k.tag), 0);
+	assert_int_equal(keys->remove(keys, &k.tag), 0);
+	assert_int_equal(keys->find(keys, &out, &k.tag), SKIPPED_NONE);
+	k = skipped(20);
+	assert_int_equal(keys->put(keys, &k), 0);
+	assert_int_equal(keys->trim(keys, 10), 0);
+	assert_int_equal(keys->trim(keys, 3), 0);
+	for (uint8_t i = 0; i <= 20; i++) {
+		k = skipped(i);
+		assert_int_equal(keys->find(keys, &out, &k.tag),
+		                 i == 7 || i == 8 || i == 20 ? 0 : SKIPPED_NONE);
+	}
+	assert_int_equal(keys->trim(keys, 0), 0);
+	k = skipped(20);
+	assert_int_equal(keys->find(keys, &out, &k.tag), SKIPPED_NONE);
+	k = skipped(9);
+	assert_int_equal(other.base.find(&other.base, &out, &k.tag), 0);
+	store_rollback(s);
+	store_close(s);
+}
+
+static void skipped_keys_age_while_the_node_runs(void **state)
+{
+	const uint64_t kept = (uint64_t)SKIPPED_DAYS * 86400;
+	struct store *s = rows_open();
+	struct skipped_rows rows;
+	struct skipped_keys *keys = &rows.base;
+	struct skipped_key k = skipped(1), out;
+
+	(void)state;
+	assert_int_equal(store_begin(s), 0);
+	skipped_rows_init(&rows, s, add_contact(s, 1), 1000);
+	assert_int_equal(keys->put(keys, &k), 0);
+	assert_int_equal(skipped_rows_drop_old(s, 1000), 0);
+	assert_int_equal(skipped_rows_drop_old(s, 999 + kept), 0);
+	assert_int_equal(keys->find(keys, &out, &k.tag), 0);
+	assert_int_equal(skipped_rows_drop_old(s, 1000 + kept), 0);
+	assert_int_equal(keys->find(keys, &out, &k.tag), SKIPPED_NONE);
+	store_rollback(s);
+	store_close(s);
+}
+
+static void as_many_skipped_keys_as_there_may_be(void **state)
+{
+	struct store *s = rows_open();
+	struct skipped_rows rows;
+	struct skipped_keys *keys = &rows.base;
+	struct skipped_key k = skipped(1), out;
+
+	(void)state;
+	assert_int_equal(store_begin(s), 0);
+	skipped_rows_init(&rows, s, add_contact(s, 1), 1000);
+	for (uint32_t i = 0; i <= SKIPPED_MAX; i++) {
+		store_u32(k.tag.b, i);
+		assert_int_equal(keys->put(keys, &k), 0);
+	}
+	assert_int_equal(keys->trim(keys, SKIPPED_MAX), 0);
+	for (uint32_t i = 0; i <= SKIPPED_MAX; i++) {
+		store_u32(k.tag.b, i);
+		assert_int_equal(keys->find(keys, &out, &k.tag), i == 0 ? SKIPPED_NONE : 0);
+	}
+	store_rollback(s);
+	store_close(s);
+}
+
 static void single_values(void **state)
 {
 	struct store *s = rows_open();
@@ -372,6 +471,9 @@ int main(void)
 		cmocka_unit_test(a_position_is_taken_once),
 		cmocka_unit_test(conversations_come_back),
 		cmocka_unit_test(envelopes_are_forgotten_and_removed),
+		cmocka_unit_test(skipped_keys_go_the_oldest_first),
+		cmocka_unit_test(skipped_keys_age_while_the_node_runs),
+		cmocka_unit_test(as_many_skipped_keys_as_there_may_be),
 		cmocka_unit_test(single_values),
 	};
 
