@@ -18,6 +18,10 @@
 /* Runs fn(&variable) when the variable goes out of scope. */
 #define scoped(fn) __attribute__((cleanup(fn)))
 
+/* Some system headers bring <sys/param.h> with them, which has these two as well. */
+#undef MIN
+#undef MAX
+
 #define BIT(n)                          (1u << (n))
 #define COUNT_OF(array)                 (sizeof(array) / sizeof((array)[0]))
 #define MIN(a, b)                       ((a) < (b) ? (a) : (b))
