@@ -27,6 +27,7 @@ static const struct part *const parts[] = {
 	&vectors_x25519,
 	&vectors_ratchet,
 	&vectors_slot,
+	&vectors_pagelog,
 	&vectors_call,
 	&vectors_link,
 	&vectors_datagram,
