@@ -38,7 +38,7 @@ static const struct part *const parts[] = {
 static struct {
 	const char *file, *name;
 	bool failed;
-	void *memory[4096];
+	void *memory[1 << 16]; /* long scripts hold some hundred envelopes at once */
 	size_t memory_len;
 } now;
 
