@@ -1,10 +1,10 @@
 #include "tests/vectors/run.h"
 
-#include "node/crypto/kdf.h"
+#include "node/core/text.h"
 #include "node/crypto/ratchet.h"
 #include "tests/skipped_memory.h"
 
-/* PROTOCOL section 6: conversations of two ratchets, step by step. */
+/* PROTOCOL section 6: conversations of two ratchets, step by step, and what envelopes hold. */
 
 enum { SENT_MAX = 4096 };
 
@@ -23,6 +23,7 @@ struct script {
 	struct side a, b;
 	struct sent *sent;
 	size_t sent_len;
+	uint8_t *scratch; /* ENVELOPE_MAX bytes */
 };
 
 static void read_pair(struct key_pair *out, const json_t *in, const char *secret, const char *public)
@@ -36,7 +37,8 @@ static void script_begin(struct script *s, const json_t *in)
 	struct ratchet_root root;
 	struct key_pair a, b;
 
-	*s = (struct script){ .sent = case_alloc(SENT_MAX * sizeof(struct sent)) };
+	*s = (struct script){ .sent = case_alloc(SENT_MAX * sizeof(struct sent)),
+		              .scratch = case_alloc(ENVELOPE_MAX) };
 	read_pair(&a, in, "r_a", "R_a");
 	read_pair(&b, in, "r_b", "R_b");
 	hex_into(root.rk0.b, sizeof(root.rk0.b), in, "rk0");
@@ -82,7 +84,7 @@ static void check_end(const json_t *want, const char *key, struct span envelope,
 static void run_send(struct script *s, const json_t *step, struct side *by)
 {
 	const size_t size = (size_t)int_get(step, "size");
-	struct writer w = writer_on(case_alloc(ENVELOPE_MAX), ENVELOPE_MAX);
+	struct writer w = writer_on(case_alloc(size), size);
 	struct sent *sent = &s->sent[s->sent_len];
 	const json_t *want = json_object_get(step, "envelope");
 	int r;
@@ -127,7 +129,7 @@ static void run_recv(struct script *s, const json_t *step, struct side *by)
 	const size_t number = (size_t)int_get(step, "envelope");
 	const struct sent *sent = &s->sent[MIN(number, s->sent_len)];
 	struct random *rng = random_given(hex_get(step, "fresh"));
-	struct writer text = writer_on(case_alloc(ENVELOPE_MAX), ENVELOPE_MAX);
+	struct writer text = writer_on(s->scratch, ENVELOPE_MAX);
 	const struct ratchet before = by->ratchet;
 	const struct span state = state_of(by);
 	const bool accept = bool_get(step, "accept", false);
@@ -181,13 +183,113 @@ static void run_script(const json_t *test_case)
 	script_end(&s);
 }
 
+/* --- Texts --- */
+
+static bool read_time(uint64_t *out, const json_t *message, const char *key)
+{
+	const json_t *value = json_object_get(message, key);
+
+	*out = (uint64_t)json_integer_value(value);
+	return json_is_integer(value);
+}
+
+static void read_message(struct text_message *out, const json_t *message)
+{
+	*out = (struct text_message){ .kind = (uint64_t)int_get(message, "kind") };
+	out->claimed = (uint64_t)int_get(message, "claimed");
+	out->has_not_before = read_time(&out->not_before, message, "not_before");
+	out->has_drop_after = read_time(&out->drop_after, message, "drop_after");
+	out->content = out->kind == TEXT_WORDS ? span_str(text_get(message, "content"))
+	                                       : hex_get(message, "content");
+}
+
+static void check_message(const struct text_message *got, const struct text_message *want)
+{
+	check_int((int64_t)got->kind, (int64_t)want->kind, "kind");
+	check_int((int64_t)got->claimed, (int64_t)want->claimed, "claimed time");
+	check_int(got->has_not_before, want->has_not_before, "presence of not-before");
+	check_int((int64_t)got->not_before, (int64_t)want->not_before, "not-before");
+	check_int(got->has_drop_after, want->has_drop_after, "presence of drop-after");
+	check_int((int64_t)got->drop_after, (int64_t)want->drop_after, "drop-after");
+	check_true(span_equal(got->content, want->content), "content differs");
+}
+
+static void read_text_head(struct text_head *out, const json_t *in)
+{
+	*out = (struct text_head){ .sequence = (uint64_t)int_get(in, "sequence") };
+	out->acknowledged = (uint64_t)int_get(in, "acknowledged");
+	out->has_previous = json_object_get(in, "previous") != NULL;
+	if (out->has_previous)
+		text_hash(&out->previous, hex_get(in, "previous"));
+}
+
+static void encode_text(const json_t *in, const json_t *want)
+{
+	const json_t *messages = json_object_get(in, "messages"), *message;
+	uint8_t *buf = case_alloc(TEXT_HEAD_MAX + TEXT_MAX);
+	struct text_writer w;
+	struct text_head head;
+	struct text_message m;
+	size_t i;
+
+	read_text_head(&head, in);
+	text_begin(&w, buf, TEXT_MAX, &head);
+	json_array_foreach(messages, i, message)
+	{
+		read_message(&m, message);
+		check_int(text_add(&w, &m), 0, "adding a message");
+	}
+	if (w.count > 0)
+		check_bytes(text_end(&w), want, "text");
+}
+
+static void decode_text(const json_t *in, struct span bytes)
+{
+	const json_t *messages = json_object_get(in, "messages"), *message;
+	struct text_head head;
+	struct text_message got, want;
+	struct text t;
+	size_t i;
+
+	read_text_head(&head, in);
+	if (text_decode(&t, bytes) != 0) {
+		check_true(false, "the text is refused");
+		return;
+	}
+	check_int((int64_t)t.head.sequence, (int64_t)head.sequence, "sequence");
+	check_int((int64_t)t.head.acknowledged, (int64_t)head.acknowledged, "acknowledged");
+	check_int(t.head.has_previous, head.has_previous, "presence of the previous hash");
+	check_true(span_equal(KEY_SPAN(&t.head.previous), KEY_SPAN(&head.previous)), "previous hash differs");
+	json_array_foreach(messages, i, message)
+	{
+		read_message(&want, message);
+		check_true(text_next(&t, &got), "too few messages");
+		check_message(&got, &want);
+	}
+	check_true(!text_next(&t, &got), "too many messages");
+}
+
+static void run_text(const json_t *in, const json_t *out)
+{
+	const json_t *want = json_object_get(out, "text"), *given = json_object_get(in, "text");
+	struct text t;
+
+	if (given != NULL) {
+		check_int(text_decode(&t, hex_of(given)) == 0, bool_get(out, "accept", true), "accepted");
+		return;
+	}
+	encode_text(in, want);
+	if (json_is_string(want))
+		decode_text(in, hex_of(want));
+}
+
 static void run(const json_t *test_case, const json_t *all_cases)
 {
 	(void)all_cases;
 	if (json_is_array(json_object_get(test_case, "steps")))
 		run_script(test_case);
 	else
-		check_true(false, "neither a script nor a text");
+		run_text(json_object_get(test_case, "in"), json_object_get(test_case, "out"));
 }
 
 const struct part vectors_ratchet = { "ratchet", run };
