@@ -1,0 +1,405 @@
+/*
+ * test_store.c: turns, opening, and what is left when something is removed or fails.
+ */
+#include "tests/unit/rows.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "store/schema.h"
+#include "store/sqlite.h"
+
+/* ---- A disk file, and a VFS that counts syncs ------------------------------- */
+
+static char path[] = "/tmp/flyleaf-store-XXXXXX";
+static unsigned syncs;
+static int fail_sync; /* a result code of SQLite; 0: none */
+static const sqlite3_io_methods *io_below;
+static sqlite3_io_methods io_counting;
+static sqlite3_vfs vfs_counting;
+
+static int counting_sync(sqlite3_file *f, int flags)
+{
+	syncs++;
+	return fail_sync != 0 ? fail_sync : io_below->xSync(f, flags);
+}
+
+static int counting_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *f, int flags, int *out_flags)
+{
+	sqlite3_vfs *below = vfs->pAppData;
+	const int rc = below->xOpen(below, name, f, flags, out_flags);
+
+	if (rc != SQLITE_OK)
+		return rc;
+	io_below = f->pMethods;
+	io_counting = *io_below;
+	io_counting.xSync = counting_sync;
+	f->pMethods = &io_counting;
+	return rc;
+}
+
+static int make_file(void **state)
+{
+	const int fd = mkstemp(path);
+
+	(void)state;
+	assert_int_equal(sqlite_setup(), 0);
+	vfs_counting = *sqlite3_vfs_find(NULL);
+	vfs_counting.pAppData = sqlite3_vfs_find(NULL);
+	vfs_counting.zName = "counting";
+	vfs_counting.xOpen = counting_open;
+	assert_int_equal(sqlite3_vfs_register(&vfs_counting, 0), SQLITE_OK);
+	return fd < 0 ? -1 : close(fd);
+}
+
+static int remove_file(void **state)
+{
+	(void)state;
+	fail_sync = 0;
+	(void)unlink(path);
+	memcpy(path + sizeof(path) - 7, "XXXXXX", 6);
+	return sqlite3_vfs_unregister(&vfs_counting) == SQLITE_OK ? 0 : -1;
+}
+
+static struct store *open_file(void)
+{
+	struct store *s = NULL;
+
+	assert_int_equal(store_open(&s, "counting", path), 0);
+	return s;
+}
+
+/* Runs sql on the file behind the store's back. */
+static void behind(const char *sql)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static int64_t ask_behind(const char *sql)
+{
+	sqlite3 *db;
+	sqlite3_stmt *q;
+	int64_t out;
+
+	assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &q, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(q), SQLITE_ROW);
+	out = sqlite3_column_int64(q, 0);
+	assert_int_equal(sqlite3_finalize(q), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	return out;
+}
+
+/* ---- Turns ------------------------------------------------------------------ */
+
+static void a_turn_costs_one_sync_and_an_idle_one_none(void **state)
+{
+	struct store *s = open_file();
+	const struct message m = rows_message(0, true, "a");
+	int64_t next;
+
+	(void)state;
+	syncs = 0;
+	assert_int_equal(store_begin(s), 0);
+	assert_int_equal(store_commit(s), 0);
+	assert_int_equal(store_begin(s), 0);
+	assert_int_equal(messages_next_position(s, 1, &next), 0);
+	assert_int_equal(envelopes_forget(s, 1, 0, 10), 0); /* nothing to forget */
+	assert_int_equal(store_commit(s), 0);
+	assert_int_equal(syncs, 0);
+	assert_int_equal(store_begin(s), 0);
+	assert_int_equal(messages_add(s, 1, &m), 0);
+	assert_int_equal(store_commit(s), 0);
+	assert_int_equal(syncs, 1);
+	store_close(s);
+}
+
+static void what_was_committed_is_there_again(void **state)
+{
+	struct store *s = open_file();
+	uint64_t value;
+
+	(void)state;
+	assert_int_equal(store_begin(s), 0);
+	assert_int_equal(meta_set(s, META_LATEST_CLOCK, 1), 0);
+	assert_int_equal(store_commit(s), 0);
+	assert_int_equal(store_begin(s), 0);
+	assert_int_equal(meta_set(s, META_LATEST_CLOCK, 2), 0);
+	store_rollback(s);
+	store_rollback(s);
+	assert_int_equal(store_begin(s), 0);
+	assert_int_equal(meta_set(s, META_LATEST_CLOCK, 3), 0);
+	store_close(s); /* rolls back */
+	s = open_file();
+	assert_int_equal(meta_get(s, META_LATEST_CLOCK, &value), 0);
+	assert_int_equal(value, 1);
+	store_close(s);
+	store_close(NULL);
+}
+
+/* PROTOCOL section 8, crash rule 4. */
+static void after_a_failed_commit_nothing_works_but_closing(void **state)
+{
+	static const struct {
+		int code, err;
+	} cases[] = {
+		{ SQLITE_IOERR_FSYNC, ERR_IO },
+		{ SQLITE_FULL, ERR_FULL },
+		{ SQLITE_READONLY, ERR_READONLY },
+	};
+	uint64_t value;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct store *s = open_file();
+
+		assert_int_equal(store_begin(s), 0);
+		assert_int_equal(meta_set(s, META_LATEST_CLOCK, 1), 0);
+		fail_sync = cases[i].code;
+		assert_int_equal(store_commit(s), cases[i].err);
+		fail_sync = 0;
+		assert_int_equal(store_commit(s), cases[i].err);
+		store_rollback(s);
+		assert_int_equal(store_begin(s), cases[i].err);
+		assert_int_equal(meta_get(s, META_LATEST_CLOCK, &value), cases[i].err);
+		store_close(s);
+	}
+}
+
+/* ---- Opening ---------------------------------------------------------------- */
+
+static void newer_or_foreign_is_refused(void **state)
+{
+	struct store *s = open_file();
+
+	(void)state;
+	store_close(s);
+	behind("PRAGMA user_version = 2");
+	assert_int_equal(store_open(&s, NULL, path), ERR_VERSION);
+	assert_int_equal(ask_behind("PRAGMA user_version"), 2);
+	behind("PRAGMA user_version = 1; PRAGMA application_id = 7");
+	assert_int_equal(store_open(&s, NULL, path), ERR_VERSION);
+	behind("PRAGMA application_id = 0x466c796c");
+	s = open_file();
+	store_close(s);
+}
+
+static void damage_is_told(void **state)
+{
+	struct store *s = open_file();
+	FILE *f;
+
+	(void)state;
+	store_close(s);
+	f = fopen(path, "r+b");
+	assert_non_null(f);
+	for (int i = 0; i < 4096; i++)
+		(void)fputc(0xa5, f);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(store_open(&s, NULL, path), ERR_CORRUPT);
+	assert_int_equal(store_open(&s, NULL, "/nonexistent/store"), ERR_ABSENT);
+}
+
+static int count_contacts(void *arg, const struct contact_record *record)
+{
+	(void)record;
+	++*(int *)arg;
+	return 0;
+}
+
+/* A row that this program would never have written. */
+static void a_wrong_row_is_damage(void **state)
+{
+	static const char *const wrong[] = {
+		"UPDATE contacts SET secret = x'00'",
+		"UPDATE contacts SET mode = 3",
+		"UPDATE contacts SET mode = -1",
+		"UPDATE contacts SET id = 1 << 31",
+		"UPDATE contacts SET name = hex(zeroblob(40))",
+	};
+	struct contact_record c = rows_contact(1);
+	int n = 0;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+		struct store *s = open_file();
+
+		assert_int_equal(store_begin(s), 0);
+		assert_int_equal(contacts_add(s, &c), 0);
+		assert_int_equal(store_commit(s), 0);
+		store_close(s);
+		behind(wrong[i]);
+		s = open_file();
+		assert_int_equal(contacts_each(s, count_contacts, &n), ERR_CORRUPT);
+		store_close(s);
+		behind("DELETE FROM contacts; DELETE FROM sqlite_sequence");
+	}
+	assert_int_equal(n, 0);
+}
+
+/* ---- Migrations ------------------------------------------------------------- */
+
+static void migrations_go_step_by_step_or_not_at_all(void **state)
+{
+	static const struct schema_step steps[] = {
+		{ 0, 3, "not reached" },
+		{ 1, 2, "CREATE TABLE second(a)" },
+		{ 2, 3, "CREATE TABLE third(a); INSERT INTO second VALUES(1)" },
+		{ 3, 4, "CREATE TABLE fourth(a); CREATE TABLE second(a)" }, /* fails half-way */
+	};
+	struct store *s = open_file();
+	sqlite3 *db;
+
+	(void)state;
+	store_close(s);
+	assert_int_equal(ask_behind("PRAGMA user_version"), 1);
+	assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+	assert_int_equal(schema_apply(db, steps, COUNT_OF(steps), 4), ERR_SYSTEM);
+	assert_int_equal(ask_behind("PRAGMA user_version"), 1);
+	assert_int_equal(ask_behind("SELECT count(*) FROM sqlite_schema WHERE name IN ('second', 'fourth')"),
+	                 0);
+	assert_int_equal(schema_apply(db, steps, COUNT_OF(steps), 3), 0);
+	assert_int_equal(ask_behind("PRAGMA user_version"), 3);
+	assert_int_equal(ask_behind("SELECT count(*) FROM second"), 1);
+	assert_int_equal(schema_apply(db, steps, COUNT_OF(steps), 3), 0);
+	assert_int_equal(schema_apply(db, steps, 1, 5), ERR_CORRUPT); /* no step leads on from 3 */
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* ---- Removing --------------------------------------------------------------- */
+
+/* Two contacts with rows in every table; each row of the one holds mark somewhere. */
+static void fill(struct store *s, uint32_t ids[2], const char *mark)
+{
+	for (uint8_t i = 0; i < 2; i++) {
+		struct contact_record c = rows_contact(i);
+		struct conversation_record conversation;
+		struct skipped_rows rows;
+		struct skipped_key key = { .tag = { { 1 } } };
+
+		if (i == 0) {
+			(void)snprintf(c.name, sizeof(c.name), "%s", mark);
+			memcpy(key.message.b, mark, strlen(mark));
+		}
+		assert_int_equal(contacts_add(s, &c), 0);
+		ids[i] = c.id;
+		conversation = rows_conversation(c.id, 1);
+		if (i == 0)
+			memcpy(conversation.ratchet, mark, strlen(mark));
+		assert_int_equal(conversation_save(s, &conversation), 0);
+		skipped_rows_init(&rows, s, c.id, 0);
+		for (unsigned n = 0; n < 300; n++) {
+			store_u32(key.tag.b, n);
+			assert_int_equal(rows.base.put(&rows.base, &key), 0);
+		}
+		for (int64_t p = 0; p < 300; p++) {
+			const struct message m = rows_message(p, p % 2, i == 0 ? mark : "kept");
+
+			assert_int_equal(messages_add(s, c.id, &m), 0);
+			assert_int_equal(envelopes_add(s, c.id, (uint64_t)p, p, p + 1, m.content), 0);
+		}
+	}
+}
+
+static bool holds(sqlite3 *db, const char *mark)
+{
+	sqlite3_int64 size;
+	unsigned char *image = sqlite3_serialize(db, "main", &size, 0);
+	bool found;
+
+	assert_non_null(image);
+	found = memmem(image, (size_t)size, mark, strlen(mark)) != NULL;
+	sqlite3_free(image);
+	return found;
+}
+
+static bool file_holds(const char *mark)
+{
+	sqlite3 *db;
+	bool found;
+
+	assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+	found = holds(db, mark);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	return found;
+}
+
+/* No row in any table, and not a byte in any page: compaction copies pages as they are. */
+static void a_removed_contact_leaves_nothing(void **state)
+{
+	static const char mark[] = "twelve o'clock";
+	struct store *s = open_file();
+	uint32_t ids[2];
+
+	(void)state;
+	assert_int_equal(store_begin(s), 0);
+	fill(s, ids, mark);
+	assert_int_equal(store_commit(s), 0);
+	store_close(s);
+	assert_true(file_holds(mark));
+	s = open_file();
+	assert_int_equal(store_begin(s), 0);
+	assert_int_equal(contacts_remove(s, ids[0]), 0);
+	assert_int_equal(store_commit(s), 0);
+	store_close(s);
+	assert_false(file_holds(mark));
+	assert_true(file_holds("kept"));
+	assert_int_equal(ask_behind("SELECT count(*) FROM contacts"), 1);
+	assert_int_equal(ask_behind("SELECT count(*) FROM messages"), 300);
+	assert_int_equal(ask_behind("SELECT count(*) FROM messages WHERE id >> 32 = 2"), 300);
+	assert_int_equal(ask_behind("SELECT count(*) FROM conversations"), 1);
+	assert_int_equal(ask_behind("SELECT count(*) FROM envelopes"), 300);
+	assert_int_equal(ask_behind("SELECT count(*) FROM skipped_keys"), 300);
+	assert_int_equal(ask_behind("SELECT count(*) FROM skipped_keys WHERE contact = 1"), 0);
+	/* A table that is added later must be looked at here. */
+	assert_int_equal(ask_behind("SELECT count(*) FROM sqlite_schema WHERE type = 'table'"), 7);
+}
+
+static void an_old_ratchet_leaves_nothing(void **state)
+{
+	struct store *s = open_file();
+	struct conversation_record c;
+	struct contact_record contact = rows_contact(1);
+	char mark[32];
+
+	(void)state;
+	assert_int_equal(store_begin(s), 0);
+	assert_int_equal(contacts_add(s, &contact), 0);
+	c = rows_conversation(contact.id, 1);
+	for (unsigned i = 0; i < 50; i++) {
+		const int n = snprintf(mark, sizeof(mark), "state %u of the ratchet", i);
+
+		memcpy(c.ratchet + 100, mark, (size_t)n + 1);
+		c.ratchet_len = 200 + i * 16; /* moves about within its page */
+		assert_int_equal(conversation_save(s, &c), 0);
+	}
+	assert_int_equal(store_commit(s), 0);
+	store_close(s);
+	assert_true(file_holds(mark));
+	for (unsigned i = 0; i < 49; i++) {
+		(void)snprintf(mark, sizeof(mark), "state %u of the ratchet", i);
+		assert_false(file_holds(mark));
+	}
+}
+
+int main(void)
+{
+#define WITH_FILE(test) cmocka_unit_test_setup_teardown(test, make_file, remove_file)
+	const struct CMUnitTest tests[] = {
+		WITH_FILE(a_turn_costs_one_sync_and_an_idle_one_none),
+		WITH_FILE(what_was_committed_is_there_again),
+		WITH_FILE(after_a_failed_commit_nothing_works_but_closing),
+		WITH_FILE(newer_or_foreign_is_refused),
+		WITH_FILE(damage_is_told),
+		WITH_FILE(a_wrong_row_is_damage),
+		WITH_FILE(migrations_go_step_by_step_or_not_at_all),
+		WITH_FILE(a_removed_contact_leaves_nothing),
+		WITH_FILE(an_old_ratchet_leaves_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
