@@ -149,9 +149,9 @@ int udp_open_group(const struct address *local, const char **why_not)
 		*why_not = "the system gives no socket";
 		return -1;
 	}
-	/* Both kinds of reuse: whoever else has the port may have asked for either. */
-	if (!set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1) || !set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1) ||
-	    !take_calls_only(fd) || !(ipv4 ? prepare_ipv4(fd, local) : prepare_ipv6(fd, local)))
+	/* Not SO_REUSEPORT: such sockets take the calls of each other's interfaces. */
+	if (!set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1) || !take_calls_only(fd) ||
+	    !(ipv4 ? prepare_ipv4(fd, local) : prepare_ipv6(fd, local)))
 		*why_not = "the system refuses what the socket needs";
 	else if (bind(fd, &name.plain, len) != 0)
 		*why_not = errno == EADDRINUSE ? "another program keeps port 5353 to itself"
