@@ -153,6 +153,13 @@ static size_t tokens_next(const struct noise *n, enum token out[static TOKENS_MA
 	return len;
 }
 
+/* Whether a key that token i makes seals anything: a static key or the payload comes next. Every other token
+ * that can follow replaces it: an `e` is behind psk0 only, and mixed in then. */
+static bool is_key_used(const enum token *tokens, size_t i, size_t len)
+{
+	return i + 1 == len || tokens[i + 1] == TOKEN_S;
+}
+
 /* Whether the side in question says its static key in one of its messages. */
 static bool sends_static(const struct noise_pattern *p, bool initiator)
 {
@@ -184,22 +191,21 @@ static void hash2(uint8_t out[static HASH_LEN], struct span a, struct span b)
 static void hmac(struct hash64 *out, const struct hash64 *key, struct span data, uint8_t last)
 {
 	uint8_t pad[HASH_BLOCK], inner[HASH_LEN];
-	uint8_t text[HASH_BLOCK + HASH_LEN + 1];
-	struct writer w = WRITER_ON(text);
+	crypto_generichash_state state;
 
 	for (size_t i = 0; i < HASH_BLOCK; i++)
 		pad[i] = 0x36 ^ (i < HASH_LEN ? key->b[i] : 0);
-	writer_span(&w, data);
-	if (last != 0)
-		writer_u8(&w, last);
-	assert(!w.failed);
-	hash2(inner, SPAN(pad), writer_done(&w));
+	crypto_generichash_init(&state, NULL, 0, HASH_LEN);
+	crypto_generichash_update(&state, pad, sizeof(pad));
+	crypto_generichash_update(&state, data.p, data.len);
+	crypto_generichash_update(&state, &last, last != 0 ? 1 : 0);
+	crypto_generichash_final(&state, inner, sizeof(inner));
 	for (size_t i = 0; i < HASH_BLOCK; i++)
 		pad[i] ^= 0x36 ^ 0x5c;
 	hash2(out->b, SPAN(pad), SPAN(inner));
+	sodium_memzero(&state, sizeof(state));
 	sodium_memzero(pad, sizeof(pad));
 	sodium_memzero(inner, sizeof(inner));
-	sodium_memzero(text, sizeof(text));
 }
 
 /* HKDF of Noise 4.3: outputs (1 to 3) of 64 bytes each. */
@@ -218,31 +224,36 @@ static void mix_hash(struct noise *n, struct span data)
 	hash2(n->h.b, KEY_SPAN(&n->h), data);
 }
 
-static void set_key(struct noise *n, const struct hash64 *from)
+/* Takes the key, the last output of HKDF. One that the next token replaces is not made at all, which
+ * spares a sixth of the hashing; the nonce that no sealing takes stands guard over it. */
+static void set_key(struct noise *n, const struct hash64 *from, bool is_used)
 {
-	memcpy(n->k.b, from->b, sizeof(n->k.b));
-	n->n = 0;
+	if (is_used)
+		memcpy(n->k.b, from->b, sizeof(n->k.b));
+	else
+		sodium_memzero(n->k.b, sizeof(n->k.b));
+	n->n = is_used ? 0 : UINT64_MAX;
 	n->has_k = true;
 }
 
-static void mix_key(struct noise *n, struct span input)
+static void mix_key(struct noise *n, struct span input, bool is_used)
 {
 	struct hash64 out[2];
 
-	hkdf(out, 2, &n->ck, input);
+	hkdf(out, is_used ? 2 : 1, &n->ck, input);
 	n->ck = out[0];
-	set_key(n, &out[1]);
+	set_key(n, &out[1], is_used);
 	sodium_memzero(out, sizeof(out));
 }
 
-static void mix_key_and_hash(struct noise *n, struct span input)
+static void mix_key_and_hash(struct noise *n, struct span input, bool is_used)
 {
 	struct hash64 out[3];
 
-	hkdf(out, 3, &n->ck, input);
+	hkdf(out, is_used ? 3 : 2, &n->ck, input);
 	n->ck = out[0];
 	mix_hash(n, KEY_SPAN(&out[1]));
-	set_key(n, &out[2]);
+	set_key(n, &out[2], is_used);
 	sodium_memzero(out, sizeof(out));
 }
 
@@ -318,31 +329,31 @@ static int decrypt_and_hash(struct noise *n, struct writer *out, struct span sea
 
 /* --- Tokens --- */
 
-static int mix_dh(struct noise *n, const struct key_pair *own, const struct public_key *other)
+static int mix_dh(struct noise *n, const struct key_pair *own, const struct public_key *other, bool is_used)
 {
 	uint8_t shared[32];
 	const int r = x25519(shared, &own->secret, other);
 
 	if (r == 0)
-		mix_key(n, SPAN(shared));
+		mix_key(n, SPAN(shared), is_used);
 	sodium_memzero(shared, sizeof(shared));
 	return r == 0 ? 0 : NOISE_REFUSED;
 }
 
 /* The tokens that put nothing into the message: the same for who writes and who reads it. */
-static int mix_token(struct noise *n, enum token token)
+static int mix_token(struct noise *n, enum token token, bool is_used)
 {
 	switch (token) {
 	case TOKEN_EE: /* ee */
-		return mix_dh(n, &n->e, &n->re);
+		return mix_dh(n, &n->e, &n->re, is_used);
 	case TOKEN_ES: /* es */
-		return n->initiator ? mix_dh(n, &n->e, &n->rs) : mix_dh(n, &n->s, &n->re);
+		return n->initiator ? mix_dh(n, &n->e, &n->rs, is_used) : mix_dh(n, &n->s, &n->re, is_used);
 	case TOKEN_SE: /* se */
-		return n->initiator ? mix_dh(n, &n->s, &n->re) : mix_dh(n, &n->e, &n->rs);
+		return n->initiator ? mix_dh(n, &n->s, &n->re, is_used) : mix_dh(n, &n->e, &n->rs, is_used);
 	case TOKEN_SS: /* ss */
-		return mix_dh(n, &n->s, &n->rs);
+		return mix_dh(n, &n->s, &n->rs, is_used);
 	case TOKEN_PSK: /* psk */
-		mix_key_and_hash(n, KEY_SPAN(&n->psks[n->psk_next++]));
+		mix_key_and_hash(n, KEY_SPAN(&n->psks[n->psk_next++]), is_used);
 		return 0;
 	default:
 		assert(false);
@@ -351,14 +362,15 @@ static int mix_token(struct noise *n, enum token token)
 }
 
 /* With a psk the ephemeral key is mixed in too, or the key stream would repeat (Noise 9.2). */
-static void mix_ephemeral(struct noise *n, const struct public_key *e)
+static void mix_ephemeral(struct noise *n, const struct public_key *e, bool is_used)
 {
 	mix_hash(n, KEY_SPAN(e));
 	if (n->psk_places != 0)
-		mix_key(n, KEY_SPAN(e));
+		mix_key(n, KEY_SPAN(e), is_used);
 }
 
-static int write_token(struct noise *n, struct random *rng, struct writer *out, enum token token)
+static int write_token(struct noise *n, struct random *rng, struct writer *out, enum token token,
+                       bool is_used)
 {
 	switch (token) {
 	case TOKEN_E: /* e */
@@ -366,30 +378,30 @@ static int write_token(struct noise *n, struct random *rng, struct writer *out, 
 			key_pair_new(&n->e, rng);
 		n->has_e = true;
 		writer_span(out, KEY_SPAN(&n->e.public));
-		mix_ephemeral(n, &n->e.public);
+		mix_ephemeral(n, &n->e.public, is_used);
 		return 0;
 	case TOKEN_S: /* s */
 		encrypt_and_hash(n, out, KEY_SPAN(&n->s.public));
 		return 0;
 	default:
-		return mix_token(n, token);
+		return mix_token(n, token, is_used);
 	}
 }
 
-static int read_token(struct noise *n, struct reader *in, enum token token)
+static int read_token(struct noise *n, struct reader *in, enum token token, bool is_used)
 {
 	struct writer rs = WRITER_ON(n->rs.b);
 
 	switch (token) {
 	case TOKEN_E: /* e */
 		reader_bytes(in, n->re.b, sizeof(n->re.b));
-		mix_ephemeral(n, &n->re);
+		mix_ephemeral(n, &n->re, is_used);
 		return in->failed ? NOISE_REFUSED : 0;
 	case TOKEN_S: /* s */
 		return decrypt_and_hash(n, &rs,
 		                        reader_span(in, sizeof(n->rs.b) + (n->has_k ? NOISE_TAG_LEN : 0)));
 	default:
-		return mix_token(n, token);
+		return mix_token(n, token, is_used);
 	}
 }
 
@@ -482,7 +494,7 @@ int noise_write(struct noise *n, struct random *rng, struct writer *out, struct 
 		return refuse(n, out, before);
 	len = tokens_next(n, tokens);
 	for (size_t i = 0; i < len; i++) {
-		if (write_token(n, rng, out, tokens[i]) != 0)
+		if (write_token(n, rng, out, tokens[i], is_key_used(tokens, i, len)) != 0)
 			return refuse(n, out, before);
 	}
 	encrypt_and_hash(n, out, payload);
@@ -503,7 +515,7 @@ int noise_read(struct noise *n, struct writer *payload, struct span message)
 		return refuse(n, payload, before);
 	len = tokens_next(n, tokens);
 	for (size_t i = 0; i < len; i++) {
-		if (read_token(n, &in, tokens[i]) != 0)
+		if (read_token(n, &in, tokens[i], is_key_used(tokens, i, len)) != 0)
 			return refuse(n, payload, before);
 	}
 	if (in.failed || decrypt_and_hash(n, payload, reader_rest(&in)) != 0)
