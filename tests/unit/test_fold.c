@@ -29,7 +29,13 @@ static void ways_of_typing_fold_alike(void **state)
 
 static void what_is_no_text_is_refused(void **state)
 {
-	static const char *const bad[] = { "\xff",    "a\x80", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80",
+	static const char *const bad[] = { "\xff",
+		                           "a\x80",
+		                           "\xc0\x80",
+		                           "\xed\xa0\x80",
+		                           "\xf4\x90\x80\x80",
+		                           "\xe0\x9f\xbf",
+		                           "\xf0\x8f\xbf\xbf",
 		                           "\xe2\x82" };
 	uint8_t buf[64];
 	struct writer w = WRITER_ON(buf);

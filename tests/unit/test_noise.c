@@ -130,6 +130,19 @@ static void a_damaged_message_is_refused(void **state)
 	noise_deinit(&r);
 }
 
+/* Where there is no key yet nothing but the length can be wrong. */
+static void a_cut_plain_message_is_refused(void **state)
+{
+	uint8_t buf[64] = { 1 };
+	struct noise r;
+
+	(void)state;
+	init(&r, "IN", false); /* e, s */
+	for (size_t len = 0; len < sizeof(buf); len++)
+		assert_refused(&r, span_from(buf, len));
+	noise_deinit(&r);
+}
+
 static void another_secret_is_refused(void **state)
 {
 	uint8_t buf[128];
@@ -175,10 +188,11 @@ static void out_of_turn_is_refused(void **state)
 	struct noise n, r;
 
 	(void)state;
-	init(&n, "KKpsk0", false);
+	/* The first message of NN has no DH and no key: nothing but the turn can be wrong. */
+	init(&n, "NN", false);
 	assert_int_equal(noise_write(&n, &rng.base, &w, SPAN_NONE), NOISE_REFUSED);
 	assert_wiped(&n);
-	init(&n, "KKpsk0", true);
+	init(&n, "NN", true);
 	assert_int_equal(noise_read(&n, &p, SPAN(psk.b)), NOISE_REFUSED);
 	assert_wiped(&n);
 	/* A one-way pattern is done after one message. */
@@ -306,6 +320,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(both_sides_agree),
 		cmocka_unit_test(a_damaged_message_is_refused),
+		cmocka_unit_test(a_cut_plain_message_is_refused),
 		cmocka_unit_test(another_secret_is_refused),
 		cmocka_unit_test(a_payload_without_room_is_refused),
 		cmocka_unit_test(out_of_turn_is_refused),
