@@ -319,6 +319,11 @@ void pagevfs_free(struct pagevfs *v)
 	free(v);
 }
 
+const char *pagevfs_name(const struct pagevfs *v)
+{
+	return v->name;
+}
+
 int pagevfs_err(const struct pagevfs *v, int sqlite_code)
 {
 	switch (sqlite_code & 0xff) {

@@ -19,6 +19,9 @@ must_check int pagevfs_new(struct pagevfs **out, struct pagelog *log, struct ran
 /* The database must be closed. NULL is allowed. */
 void pagevfs_free(struct pagevfs *v);
 
+/* What SQLite knows it by; borrowed. Any file name opens the one database. */
+const char *pagevfs_name(const struct pagevfs *v);
+
 /* Opens the database with everything set as PROTOCOL section 8 wants it; setting it otherwise is refused from
  * then on. cache_kib bounds SQLite's page cache. An empty log is an empty database. Returns 0 or an enum err:
  * ERR_CORRUPT where what opens is no database. */

@@ -1,0 +1,286 @@
+/*
+ * test_vault.c: a notebook from its pass-phrase to its rows and back, on a real disk.
+ */
+#include "tests/unit/rows.h"
+
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "node/crypto/random.h"
+#include "store/vault.h"
+
+static char home[] = "/tmp/flyleaf-vault-XXXXXX";
+static struct random_seeded seeded;
+static struct random *rng = &seeded.base;
+
+static int make_home(void **state)
+{
+	(void)state;
+	random_seeded_init(&seeded, 1);
+	return sodium_init() < 0 || mkdtemp(home) == NULL ? -1 : 0;
+}
+
+static void in_home(char out[static 256], const char *name)
+{
+	(void)snprintf(out, 256, "%s/notebooks/%s", home, name);
+}
+
+static int remove_home(void **state)
+{
+	static const char *const names[] = { "slots", "0", "1" };
+	char path[256];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		in_home(path, names[i]);
+		(void)unlink(path);
+	}
+	in_home(path, "");
+	if (rmdir(path) != 0 || rmdir(home) != 0)
+		return -1; /* something else was left behind */
+	memcpy(home + sizeof(home) - 7, "XXXXXX", 6);
+	return 0;
+}
+
+/* What one guess costs is not what is tested here. */
+static void derive(struct vault_guess *g, const char *passphrase)
+{
+	g->cost = (struct slots_cost){ .memory_bytes = 8192, .passes = 1 };
+	assert_int_equal(vault_derive(g, span_str(passphrase)), 0);
+}
+
+static void create(const char *passphrase)
+{
+	struct vault_guess g;
+
+	vault_guess_new(&g, SLOTS_64_MIB, rng);
+	derive(&g, passphrase);
+	assert_int_equal(vault_create(disk_posix(), home, SLOTS_PLACES_OWN, &g, rng), 0);
+	assert_int_equal(vault_create(disk_posix(), home, SLOTS_PLACES_OWN, &g, rng), ERR_EXISTS);
+	vault_guess_wipe(&g);
+}
+
+static int try_open(struct vault *v, const char *passphrase, struct vault_report *report)
+{
+	struct vault_guess g;
+	int r;
+
+	vault_guess_for(&g, v);
+	assert_int_equal(g.cost.memory_bytes, 64 << 20);
+	derive(&g, passphrase);
+	r = vault_open(v, &g, rng, report);
+	vault_guess_wipe(&g);
+	return r;
+}
+
+static struct vault *find(void)
+{
+	struct vault *v = NULL;
+
+	assert_int_equal(vault_find(&v, disk_posix(), home), 0);
+	return v;
+}
+
+static void say(struct vault *v, int64_t position, const char *text)
+{
+	struct store *s = vault_store(v);
+	const struct message m = rows_message(position, true, text);
+
+	assert_int_equal(store_begin(s), 0);
+	assert_int_equal(messages_add(s, 1, &m), 0);
+	assert_int_equal(store_commit(s), 0);
+}
+
+static int64_t said(struct vault *v)
+{
+	int64_t next = -1;
+
+	assert_int_equal(messages_next_position(vault_store(v), 1, &next), 0);
+	return next;
+}
+
+static void a_notebook_opens_with_its_pass_phrase_only(void **state)
+{
+	struct vault *v, *second = NULL;
+	struct vault_report report;
+
+	(void)state;
+	create("red kettle");
+	v = find();
+	assert_int_equal(vault_find(&second, disk_posix(), home), ERR_BUSY);
+	assert_int_equal(try_open(v, "red kettles", &report), VAULT_NO_MATCH);
+	assert_int_equal(try_open(v, "red kettle", &report), 0);
+	assert_false(report.damaged || report.readonly);
+	assert_int_equal(report.log.commits, 0);
+	say(v, 0, "hello");
+	assert_int_equal(vault_lock(v), 0);
+	assert_null(vault_store(v));
+	assert_int_equal(try_open(v, "", &report), VAULT_NO_MATCH);
+	assert_int_equal(try_open(v, "red kettle", &report), 0);
+	assert_int_equal(said(v), 1);
+	vault_close(v);
+	v = find();
+	assert_int_equal(try_open(v, "red kettle", &report), 0);
+	assert_int_equal(said(v), 1);
+	vault_close(v);
+	vault_close(NULL);
+}
+
+static void locking_makes_the_log_anew_when_something_was_written(void **state)
+{
+	struct vault *v;
+	struct vault_report report;
+	uint8_t mac[RECORD_MAC];
+
+	(void)state;
+	create("red kettle");
+	v = find();
+	assert_int_equal(try_open(v, "red kettle", &report), 0);
+	for (int64_t i = 0; i < 5; i++)
+		say(v, i, "hello");
+	assert_int_equal(vault_lock(v), 0);
+	assert_int_equal(try_open(v, "red kettle", &report), 0);
+	assert_int_equal(report.log.commits, 1);
+	memcpy(mac, report.log.head_mac, sizeof(mac));
+	assert_int_equal(vault_lock(v), 0); /* nothing was written */
+	assert_int_equal(try_open(v, "red kettle", &report), 0);
+	assert_memory_equal(mac, report.log.head_mac, sizeof(mac));
+	say(v, 5, "bye");
+	assert_int_equal(vault_compact(v), 0); /* the rows stay open */
+	assert_int_equal(said(v), 6);
+	say(v, 6, "bye");
+	vault_close(v); /* as a crash would: nothing is made anew, nothing is lost */
+	v = find();
+	assert_int_equal(try_open(v, "red kettle", &report), 0);
+	assert_int_equal(report.log.commits, 2);
+	assert_int_equal(said(v), 7);
+	vault_close(v);
+}
+
+static void an_idle_turn_leaves_the_log_as_it_is(void **state)
+{
+	struct vault *v;
+	struct vault_report report;
+
+	(void)state;
+	create("red kettle");
+	v = find();
+	assert_int_equal(try_open(v, "red kettle", &report), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(store_begin(vault_store(v)), 0);
+		assert_int_equal(store_commit(vault_store(v)), 0);
+	}
+	vault_close(v);
+	v = find();
+	assert_int_equal(try_open(v, "red kettle", &report), 0);
+	assert_int_equal(report.log.commits, 1); /* the tables */
+	vault_close(v);
+}
+
+/* Overwrites one byte of a file of the vault. */
+static void spoil(const char *name, off_t at)
+{
+	char path[256];
+	int file;
+	uint8_t byte;
+
+	in_home(path, name);
+	file = open(path, O_RDWR);
+	assert_true(file >= 0);
+	assert_int_equal(pread(file, &byte, 1, at), 1);
+	byte ^= 1;
+	assert_int_equal(pwrite(file, &byte, 1, at), 1);
+	assert_int_equal(close(file), 0);
+}
+
+static void a_torn_tail_is_cut_and_damage_is_read_only(void **state)
+{
+	struct vault *v;
+	struct vault_report report;
+	uint64_t ends[4];
+	int64_t next;
+
+	(void)state;
+	create("red kettle");
+	for (int64_t i = 0; i < 3; i++) {
+		v = find();
+		assert_int_equal(try_open(v, "red kettle", &report), 0);
+		ends[i] = report.log.end;
+		say(v, i, "hello");
+		vault_close(v);
+	}
+	spoil("0", (off_t)ends[2] + 5000); /* within the last commit */
+	v = find();
+	assert_int_equal(try_open(v, "red kettle", &report), 0);
+	assert_false(report.damaged || report.readonly);
+	assert_int_equal(report.log.cut, PAGELOG_TORN);
+	assert_int_equal(said(v), 2);
+	say(v, 2, "again");
+	vault_close(v);
+
+	spoil("0", (off_t)ends[1] + 50); /* a head with commits behind it */
+	v = find();
+	assert_int_equal(try_open(v, "red kettle", &report), 0);
+	assert_true(report.damaged && report.readonly);
+	assert_int_equal(report.log.cut, PAGELOG_BROKEN);
+	assert_int_equal(messages_next_position(vault_store(v), 1, &next), 0);
+	assert_int_equal(next, 1);
+	assert_int_equal(store_begin(vault_store(v)), 0);
+	assert_int_equal(meta_set(vault_store(v), META_LATEST_CLOCK, 1), ERR_READONLY);
+	store_rollback(vault_store(v));
+	assert_int_equal(vault_lock(v), 0);
+	vault_close(v);
+}
+
+static void a_wiped_notebook_never_opens_again(void **state)
+{
+	struct vault *v;
+	struct vault_report report;
+
+	(void)state;
+	create("red kettle");
+	v = find();
+	assert_int_equal(try_open(v, "red kettle", &report), 0);
+	say(v, 0, "hello");
+	assert_int_equal(vault_wipe(v, rng), 0);
+	assert_null(vault_store(v));
+	assert_int_equal(try_open(v, "red kettle", &report), VAULT_NO_MATCH);
+	vault_close(v);
+	v = find();
+	assert_int_equal(try_open(v, "red kettle", &report), VAULT_NO_MATCH);
+	vault_close(v);
+}
+
+static void what_is_no_vault_is_told(void **state)
+{
+	struct vault *v = NULL;
+	char path[256];
+
+	(void)state;
+	assert_int_equal(vault_find(&v, disk_posix(), home), ERR_ABSENT);
+	create("red kettle");
+	in_home(path, "slots");
+	assert_int_equal(truncate(path, 5000), 0);
+	assert_int_equal(vault_find(&v, disk_posix(), home), VAULT_TRUNCATED);
+	assert_int_equal(truncate(path, 64 << 20), 0);
+	assert_int_equal(vault_find(&v, disk_posix(), home), VAULT_FOREIGN);
+}
+
+int main(void)
+{
+#define IN_HOME(test) cmocka_unit_test_setup_teardown(test, make_home, remove_home)
+	const struct CMUnitTest tests[] = {
+		IN_HOME(a_notebook_opens_with_its_pass_phrase_only),
+		IN_HOME(locking_makes_the_log_anew_when_something_was_written),
+		IN_HOME(an_idle_turn_leaves_the_log_as_it_is),
+		IN_HOME(a_torn_tail_is_cut_and_damage_is_read_only),
+		IN_HOME(a_wiped_notebook_never_opens_again),
+		IN_HOME(what_is_no_vault_is_told),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
