@@ -1,0 +1,22 @@
+/*
+ * messages.h: messages as the control socket gives them, on the terminal.
+ */
+#ifndef TOOLS_FLYLEAF_MESSAGES_H
+#define TOOLS_FLYLEAF_MESSAGES_H
+
+#include "tools/flyleaf/client.h"
+
+enum { MESSAGES_PER_READ = 256 };
+
+/* One message of the conversation with name, on a line of its own (and more where it has more); with_state:
+ * an own one that is not stored by the other yet says so. */
+void messages_print(const char *name, const json_t *message, bool with_state);
+
+/* Calls each() for the messages of name from position from on (or the last `last` of them, where last > 0),
+ * in order, and puts the position after the last one into *next. Returns 0 or an exit code, each()'s
+ * included. */
+must_check int messages_each(struct client *client, const char *name, int64_t from, int64_t last,
+                             int64_t *next, int (*each)(void *arg, const char *name, const json_t *message),
+                             void *arg);
+
+#endif

@@ -1,0 +1,388 @@
+/*
+ * pair.c: pair, join and confirm - two people who have met become contacts.
+ *
+ * One of them shows a code (pair), the other enters it (join). Then both screens show the same number, and
+ * each person says so: on the terminal, or with `confirm` where there is no terminal to ask on. Ctrl-C
+ * cancels the pairing up to that number; after it the contact waits for `confirm`, and nothing can be sent
+ * before.
+ */
+#include "tools/flyleaf/command.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "tools/flyleaf/client.h"
+#include "tools/flyleaf/qr.h"
+#include "tools/flyleaf/report.h"
+#include "tools/flyleaf/show.h"
+#include "tools/flyleaf/term.h"
+
+enum { GROUP_DIGITS = 5, GROUPS_COMPARED = 2, CODE_TEXT_MAX = QR_TEXT_MAX };
+
+struct pairing {
+	struct client *client;
+	const char *name;
+	char *shown; /* owned; the name for the terminal */
+	int signals;
+	char safety[64];
+};
+
+static int pairing_open(struct pairing *p, const struct command_line *line)
+{
+	int r;
+
+	*p = (struct pairing){ .name = line->names[0], .signals = term_signals() };
+	p->shown = show_plain(span_str(p->name));
+	if (p->shown == NULL || p->signals < 0)
+		return report_err(p->shown == NULL ? ERR_NOMEM : ERR_SYSTEM, "preparing the pairing");
+	r = client_open(&p->client, line->home);
+	if (r == 0)
+		r = client_do(p->client, "follow", NULL);
+	return r;
+}
+
+static void pairing_close(struct pairing *p)
+{
+	client_close(p->client);
+	free(p->shown);
+}
+
+/* ---- What is shown --------------------------------------------------------- */
+
+static void show_words(const struct pairing *p, const char *code)
+{
+	printf("Say these words to the other person:\n\n        ");
+	term_style(stdout, TERM_BOLD);
+	show_name(stdout, span_str(code));
+	term_style(stdout, TERM_PLAIN);
+	printf("\n\nOn the other device they enter, with the name that they want to give you:\n\n"
+	       "    flyleaf join NAME ");
+	show_name(stdout, span_str(code));
+	printf("\n\nThe code serves %s once, for ten minutes. Ctrl-C stops it.\n", p->shown);
+}
+
+static int show_picture(const char *text, const char *what)
+{
+	int r;
+
+	printf("%s\n\n", what);
+	r = qr_print(stdout, text);
+	if (r != 0)
+		return report_err(r, "drawing the QR code");
+	printf("\n%s\n\nIt serves once, for ten minutes. Ctrl-C stops it.\n", text);
+	return 0;
+}
+
+static void show_safety(const struct pairing *p)
+{
+	printf("\nBoth screens now show a number:\n\n        ");
+	term_style(stdout, TERM_BOLD);
+	show_name(stdout, span_str(p->safety));
+	term_style(stdout, TERM_PLAIN);
+	printf("\n\nRead it to each other. The first two groups are enough.\n");
+}
+
+static void say_met(const struct pairing *p)
+{
+	term_style(stdout, TERM_GOOD);
+	printf("%s is your contact now.", p->shown);
+	term_style(stdout, TERM_PLAIN);
+	printf(" You can write once the other person has confirmed the number too.\n"
+	       "You answer when %s calls. To be the one who calls: flyleaf mode %s call\n",
+	       p->shown, p->shown);
+}
+
+static void say_later(const struct pairing *p)
+{
+	printf("Nothing can be written before the numbers were compared. When they were:\n\n"
+	       "    flyleaf confirm %s --number NNNNN-NNNNN     (the first two groups on the other screen)\n"
+	       "    flyleaf forget %s                           (they are not the same)\n",
+	       p->shown, p->shown);
+}
+
+/* ---- The steps ------------------------------------------------------------- */
+
+static int cancel(struct pairing *p)
+{
+	int r = client_do(p->client, "pair_cancel", NULL);
+
+	if (r != 0)
+		return r;
+	return report(EXIT_INTERRUPTED, "Begin again whenever both of you are ready.",
+	              "the pairing was stopped");
+}
+
+static int pairing_failed(const json_t *event)
+{
+	char *text = show_plain(span_str(client_text(event, "text")));
+	int r = report(EXIT_PAIRING, "A code works once. Begin again with a new one: flyleaf pair NAME", "%s",
+	               text != NULL && text[0] != '\0' ? text : "the pairing did not come about");
+
+	free(text);
+	return r;
+}
+
+/* Waits until the safety number is there. */
+static int wait_compare(struct pairing *p)
+{
+	printf("Waiting for the other device ...\n");
+	fflush(stdout);
+	for (;;) {
+		struct pollfd stop = { .fd = p->signals, .events = POLLIN };
+		json_t *event;
+		int r = client_event(&event, p->client, &stop, 1);
+		const char *state;
+
+		if (r == CLIENT_NONE)
+			return cancel(p);
+		if (r != 0)
+			return r;
+		state = strcmp(client_text(event, "event"), "pair") == 0 ? client_text(event, "state") : "";
+		if (strcmp(state, "talking") == 0) {
+			printf("The other device is here. Making keys ...\n");
+			fflush(stdout);
+		}
+		if (strcmp(state, "failed") == 0)
+			r = pairing_failed(event);
+		if (strcmp(state, "compare") == 0)
+			snprintf(p->safety, sizeof(p->safety), "%s", client_text(event, "safety"));
+		json_decref(event);
+		if (r != 0 || p->safety[0] != '\0')
+			return r;
+	}
+}
+
+static int say_same(struct pairing *p, bool same)
+{
+	json_t *args = json_pack("{s:s, s:b}", "name", p->name, "same", same);
+	int r = client_do(p->client, "pair_confirm", args);
+
+	if (r != 0)
+		return r;
+	if (same) {
+		say_met(p);
+		return 0;
+	}
+	return report(
+	        EXIT_PAIRING,
+	        "Somebody may have been between the two devices. Begin again with a new code, side by side.",
+	        "the numbers differ: %s was removed", p->shown);
+}
+
+static int compare(struct pairing *p)
+{
+	int answer;
+
+	show_safety(p);
+	if (!term_is_interactive()) {
+		say_later(p);
+		return 0;
+	}
+	answer = term_ask("\nDoes the other screen show the same number? [y/N] ", p->signals);
+	if (answer == TERM_INTERRUPTED) {
+		say_later(p);
+		return EXIT_INTERRUPTED;
+	}
+	return say_same(p, answer == TERM_YES);
+}
+
+/* What a person gave as the code: the words, a QR text, or an image file with one. */
+static int read_code(char out[static CODE_TEXT_MAX + 1], const char *given)
+{
+	int r;
+
+	if (!qr_is_image_name(given)) {
+		snprintf(out, CODE_TEXT_MAX + 1, "%s", given);
+		return 0;
+	}
+	r = qr_read(out, given);
+	if (r == QR_NO_CODE)
+		return report(
+		        EXIT_REFUSED,
+		        "Take the picture again: whole, straight and with light; or enter the text below it.",
+		        "no QR code can be read in this picture");
+	if (r == QR_NO_IMAGE)
+		return report(EXIT_REFUSED, "PNG, JPEG and PNM files of at most 32 MiB can be read.",
+		              "this file is not a picture that can be read");
+	if (r == ERR_ABSENT)
+		return report(EXIT_REFUSED, "Look at the name of the file.", "there is no such picture");
+	return r != 0 ? report_err(r, "reading the picture") : 0;
+}
+
+/* Mutual QR: both show, both read. */
+static int read_other(char out[static CODE_TEXT_MAX + 1], struct pairing *p)
+{
+	char typed[CODE_TEXT_MAX + 1];
+
+	printf("\nNow read the other screen. Enter the text below its code, or the name of a picture of "
+	       "it: ");
+	fflush(stdout);
+	if (term_line(typed, sizeof(typed), p->signals) < 0) {
+		fputc('\n', stdout);
+		return cancel(p);
+	}
+	return read_code(out, typed);
+}
+
+static int pair_both(struct pairing *p)
+{
+	char other[CODE_TEXT_MAX + 1];
+	json_t *reply;
+	int r = client_ask(&reply, p->client, "pair_both", json_pack("{s:s}", "name", p->name));
+
+	if (r != 0)
+		return r;
+	r = show_picture(client_text(reply, "qr"),
+	                 "Both screens show a code; each device reads the other's:");
+	json_decref(reply);
+	if (r == 0)
+		r = read_other(other, p);
+	if (r == 0)
+		r = client_do(p->client, "pair_both",
+		              json_pack("{s:s, s:s}", "name", p->name, "text", other));
+	return r;
+}
+
+static int pair_show(struct pairing *p, bool qr)
+{
+	json_t *reply;
+	int r = client_ask(&reply, p->client, "pair_show",
+	                   json_pack("{s:s, s:b}", "name", p->name, "qr", qr));
+
+	if (r != 0)
+		return r;
+	if (qr)
+		r = show_picture(client_text(reply, "qr"), "The other device reads this code:  flyleaf join "
+		                                           "NAME PICTURE  (or the text below it)");
+	else
+		show_words(p, client_text(reply, "code"));
+	json_decref(reply);
+	return r;
+}
+
+int command_pair(const struct command_line *line)
+{
+	struct pairing p;
+	int r = pairing_open(&p, line);
+
+	if (r == 0)
+		r = line->both ? pair_both(&p) : pair_show(&p, line->qr);
+	if (r == 0)
+		r = wait_compare(&p);
+	if (r == 0)
+		r = compare(&p);
+	pairing_close(&p);
+	return r;
+}
+
+/* The operands after the name, joined by spaces: a code may be given as one word or as four. */
+static int join_operands(char out[static CODE_TEXT_MAX + 1], const struct command_line *line)
+{
+	size_t len = 0;
+
+	for (int i = 1; i < line->names_len; i++) {
+		int n = snprintf(out + len, CODE_TEXT_MAX + 1 - len, "%s%s", i > 1 ? " " : "",
+		                 line->names[i]);
+
+		if (n < 0 || len + (size_t)n > CODE_TEXT_MAX)
+			return report(EXIT_REFUSED, "A code is a number of two digits and three words.",
+			              "this is not a code");
+		len += (size_t)n;
+	}
+	return 0;
+}
+
+static int given_code(char out[static CODE_TEXT_MAX + 1], struct pairing *p, const struct command_line *line)
+{
+	char typed[CODE_TEXT_MAX + 1];
+	int r = join_operands(typed, line);
+
+	if (r != 0)
+		return r;
+	if (strcmp(typed, "-") == 0) {
+		if (term_is_interactive()) {
+			printf("The code that the other person says: ");
+			fflush(stdout);
+		}
+		if (term_line(typed, sizeof(typed), p->signals) < 0)
+			return report(EXIT_INTERRUPTED, NULL, "no code was entered");
+	}
+	return read_code(out, typed);
+}
+
+int command_join(const struct command_line *line)
+{
+	char code[CODE_TEXT_MAX + 1];
+	struct pairing p;
+	int r = pairing_open(&p, line);
+
+	if (r == 0)
+		r = given_code(code, &p, line);
+	if (r == 0)
+		r = client_do(p.client, "pair_enter", json_pack("{s:s, s:s}", "name", p.name, "code", code));
+	if (r == 0)
+		r = wait_compare(&p);
+	if (r == 0)
+		r = compare(&p);
+	explicit_bzero(code, sizeof(code));
+	pairing_close(&p);
+	return r;
+}
+
+/* ---- confirm --------------------------------------------------------------- */
+
+/* The digits of text, at most cap - 1 of them. False where anything but digits, spaces and dashes is in it.
+ */
+static bool only_digits(char *out, size_t cap, const char *text)
+{
+	size_t len = 0;
+
+	for (; *text != '\0'; text++) {
+		if (isdigit((unsigned char)*text) && len + 1 < cap)
+			out[len++] = *text;
+		else if (*text != ' ' && *text != '-')
+			return false;
+	}
+	out[len] = '\0';
+	return true;
+}
+
+/* Compares what is on the other screen, at least two groups of it, with the number here. */
+static int confirm(struct pairing *p, const char *number)
+{
+	char theirs[64], ours[64];
+	size_t len;
+
+	if (!only_digits(theirs, sizeof(theirs), number) || !only_digits(ours, sizeof(ours), p->safety))
+		return report(EXIT_USAGE,
+		              "Give the first two groups on the other screen: --number 12345-67890",
+		              "this is not a safety number");
+	len = strlen(theirs);
+	if (len < GROUPS_COMPARED * GROUP_DIGITS || len > strlen(ours) || len % GROUP_DIGITS != 0)
+		return report(EXIT_USAGE,
+		              "Give the first two groups on the other screen: --number 12345-67890",
+		              "this is not a safety number");
+	return say_same(p, strncmp(theirs, ours, len) == 0);
+}
+
+int command_confirm(const struct command_line *line)
+{
+	struct pairing p;
+	json_t *reply;
+	int r = pairing_open(&p, line);
+
+	if (r == 0)
+		r = client_ask(&reply, p.client, "show", json_pack("{s:s}", "name", p.name));
+	if (r == 0) {
+		snprintf(p.safety, sizeof(p.safety), "%s", client_text(reply, "safety"));
+		json_decref(reply);
+		if (line->number != NULL)
+			r = confirm(&p, line->number);
+		else
+			r = compare(&p);
+	}
+	pairing_close(&p);
+	return r;
+}

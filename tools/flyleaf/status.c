@@ -1,0 +1,164 @@
+/*
+ * status.c: status, look and lock.
+ */
+#include "tools/flyleaf/command.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tools/flyleaf/client.h"
+#include "tools/flyleaf/report.h"
+#include "tools/flyleaf/show.h"
+#include "tools/flyleaf/term.h"
+
+static void print_carriers(const json_t *status)
+{
+	json_t *carrier;
+	size_t i;
+
+	json_array_foreach(json_object_get(status, "carriers"), i, carrier)
+	{
+		bool works = client_flag(carrier, "works");
+
+		term_style(stdout, works ? TERM_GOOD : TERM_WARN);
+		printf("%-14s  %s", client_text(carrier, "name"), works ? "works" : "does not work");
+		term_style(stdout, TERM_PLAIN);
+		if (client_text(carrier, "why")[0] != '\0') {
+			fputs(": ", stdout);
+			show_name(stdout, span_str(client_text(carrier, "why")));
+		}
+		putchar('\n');
+	}
+}
+
+static void print_people(const json_t *contacts)
+{
+	json_t *contact;
+	int64_t waiting = 0;
+	unsigned here = 0;
+	size_t i;
+
+	json_array_foreach(contacts, i, contact)
+	{
+		waiting += client_number(contact, "waiting");
+		if (!client_flag(contact, "linked"))
+			continue;
+		fputs(here++ == 0 ? "here now        " : ", ", stdout);
+		show_name(stdout, span_str(client_text(contact, "name")));
+	}
+	if (here > 0)
+		putchar('\n');
+	else
+		printf("here now        nobody of %zu\n", json_array_size(contacts));
+	json_array_foreach(contacts, i, contact)
+	{
+		if (client_flag(contact, "asks_again")) {
+			char *name = show_plain(span_str(client_text(contact, "name")));
+
+			printf("asks again      %s: see that it is the person, then: flyleaf again %s\n",
+			       name != NULL ? name : "?", name != NULL ? name : "NAME");
+			free(name);
+		}
+	}
+	printf("waiting         %lld\n", (long long)waiting);
+}
+
+int command_status(const struct command_line *line)
+{
+	struct client *client = NULL;
+	json_t *status = NULL, *contacts = NULL;
+	int r = client_open(&client, line->home);
+
+	if (r == 0)
+		r = client_ask(&status, client, "status", NULL);
+	if (r == 0)
+		r = client_ask(&contacts, client, "contacts", NULL);
+	if (r == 0 && line->json) {
+		json_object_set(status, "contacts", json_object_get(contacts, "contacts"));
+		json_object_del(status, "id");
+		r = json_dumpf(status, stdout, JSON_ENSURE_ASCII | JSON_COMPACT) == 0
+		            ? 0
+		            : report_err(ERR_IO, "writing the status");
+		putchar('\n');
+	} else if (r == 0) {
+		print_carriers(status);
+		print_people(json_object_get(contacts, "contacts"));
+		if (client_flag(status, "looking"))
+			puts("looking         for your worker");
+		if (client_flag(status, "clock_wrong"))
+			puts("clock           is earlier than it once was: nothing is answered by itself. "
+			     "Set it, then look: "
+			     "flyleaf look");
+	}
+	json_decref(status);
+	json_decref(contacts);
+	client_close(client);
+	return r;
+}
+
+/* Shows who is found until the looking ends. */
+static int look_on(struct client *client, int signals)
+{
+	bool found = false;
+
+	for (;;) {
+		struct pollfd stop = { .fd = signals, .events = POLLIN };
+		json_t *event;
+		int r = client_event(&event, client, &stop, 1);
+		const char *word;
+
+		if (r == CLIENT_NONE) {
+			r = client_do(client, "look", json_pack("{s:b}", "on", 0));
+			return r != 0 ? r : EXIT_INTERRUPTED;
+		}
+		if (r != 0)
+			return r;
+		word = client_text(event, "event");
+		if (strcmp(word, "linked") == 0) {
+			found = true;
+			show_name(stdout, span_str(client_text(event, "name")));
+			puts(" is here.");
+			fflush(stdout);
+		}
+		if (strcmp(word, "look_ended") == 0) {
+			json_decref(event);
+			if (found)
+				return 0;
+			return report(
+			        EXIT_REFUSED,
+			        "Are both on the same network, and is the other open? See: flyleaf doctor",
+			        "nobody was found");
+		}
+		json_decref(event);
+	}
+}
+
+int command_look(const struct command_line *line)
+{
+	struct client *client = NULL;
+	int signals = term_signals();
+	int r = signals < 0 ? report_err(signals, "looking") : client_open(&client, line->home);
+
+	if (r == 0)
+		r = client_do(client, "follow", NULL);
+	if (r == 0)
+		r = client_do(client, "look", json_pack("{s:b}", "on", 1));
+	if (r == 0) {
+		puts("Looking for two minutes. Ctrl-C stops it.");
+		fflush(stdout);
+		r = look_on(client, signals);
+	}
+	client_close(client);
+	return r;
+}
+
+int command_lock(const struct command_line *line)
+{
+	struct client *client = NULL;
+	int r = client_open(&client, line->home);
+
+	if (r == 0)
+		r = client_do(client, "lock", NULL);
+	client_close(client);
+	return r;
+}
