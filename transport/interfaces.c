@@ -1,5 +1,6 @@
 #include "transport/interfaces.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <ifaddrs.h>
 #include <linux/if_addr.h>
@@ -34,12 +35,38 @@ static unsigned ipv6_flags(const struct address *address)
 	return found;
 }
 
+/* What the list says of an interface: "" for its name alone, the address behind "name=", NULL for nothing. */
+static const char *listed(const char *name, const char *const *names, size_t names_len)
+{
+	const size_t len = strlen(name);
+
+	for (size_t i = 0; i < names_len; i++) {
+		if (strncmp(name, names[i], len) != 0)
+			continue;
+		if (names[i][len] == '\0')
+			return "";
+		if (names[i][len] == '=')
+			return &names[i][len + 1];
+	}
+	return NULL;
+}
+
 static bool is_named(const char *name, const char *const *names, size_t names_len)
 {
-	for (size_t i = 0; i < names_len; i++)
-		if (strcmp(name, names[i]) == 0)
-			return true;
-	return false;
+	return listed(name, names, names_len) != NULL;
+}
+
+/* Puts the address that was asked for in place of the first one. */
+static void choose_address(struct interface *e, const char *const *names, size_t names_len)
+{
+	const char *asked = listed(e->name, names, names_len);
+
+	if (asked == NULL || asked[0] == '\0' || e->why_not != NULL)
+		return;
+	if (e->ipv6)
+		e->why_not = "an IPv4 address of it was asked for";
+	else if (inet_pton(AF_INET, asked, &e->address.ip[12]) != 1)
+		e->why_not = "what was asked for is no IPv4 address";
 }
 
 static const char *why_not(const struct ifaddrs *i, const char *const *names, size_t names_len)
@@ -132,6 +159,8 @@ int interfaces_list(struct interface out[static INTERFACES_MAX], size_t *n, cons
 			take(out, n, i, true, reason);
 		}
 	freeifaddrs(all);
+	for (size_t i = 0; i < *n; i++)
+		choose_address(&out[i], names, names_len);
 	return 0;
 }
 

@@ -3,7 +3,8 @@
  *
  * An interface is used when it is up, connected and can multicast, and is neither the loopback nor a tunnel:
  * a call over a tunnel would tell somebody far away. A list of names replaces this choice (the loopback then
- * too, when it is named).
+ * too, when it is named). "name=address" in the list takes that IPv4 address of the interface in place of its
+ * first one: two nodes of one machine need two addresses, because both ends of a path have the same port.
  */
 #ifndef TRANSPORT_INTERFACES_H
 #define TRANSPORT_INTERFACES_H

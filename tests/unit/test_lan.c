@@ -228,6 +228,26 @@ static void the_loopback_is_used_only_when_named(void **state)
 	peer_stop(&a);
 }
 
+static void an_address_of_an_interface_can_be_chosen(void **state)
+{
+	static const char *const here[] = { "lo=127.0.0.2" }, *const bad[] = { "lo=nowhere" };
+	const struct address chosen = ipv4("127.0.0.2", 1), *locals;
+	const uint8_t call[CALL_SMALL_LEN] = { 0 };
+	struct peer a;
+
+	(void)state;
+	peer_start(&a, here, COUNT_OF(here));
+	assert_int_equal(lan_locals(a.lan, &locals), 1);
+	assert_memory_equal(locals[0].ip, chosen.ip, sizeof(chosen.ip));
+	lan_call(a.lan, &locals[0], SPAN(call));
+	assert_true(reach(&a.calls, 1, LIMIT_MS));
+	assert_memory_equal(a.from.ip, chosen.ip, sizeof(chosen.ip));
+	peer_stop(&a);
+	peer_start(&a, bad, COUNT_OF(bad));
+	assert_int_equal(lan_locals(a.lan, &locals), 0);
+	peer_stop(&a);
+}
+
 /* ---- Paths ----------------------------------------------------------------- */
 
 static void open_pair(struct peer *a, struct peer *b)
@@ -562,6 +582,7 @@ int main(void)
 		cmocka_unit_test(a_call_reaches_every_node_of_the_machine),
 		cmocka_unit_test(what_cannot_be_a_call_is_not_seen),
 		cmocka_unit_test(the_loopback_is_used_only_when_named),
+		cmocka_unit_test(an_address_of_an_interface_can_be_chosen),
 		cmocka_unit_test(datagrams_of_a_path_keep_their_edges),
 		cmocka_unit_test(a_stranger_does_not_reach_a_path),
 		cmocka_unit_test(nobody_there_is_a_hint_and_no_more),
