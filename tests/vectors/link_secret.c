@@ -63,7 +63,8 @@ static void commit(struct side *side, const struct link_secret *used, const stru
 	check_true(secrets_commit(&side->cur, &side->prev, &side->has_prev, &side->anchor, used, x) == 0,
 	           "not held");
 	side->has_cur = true;
-	side->restored = false;
+	if (!span_equal(KEY_SPAN(used), KEY_SPAN(&side->anchor)))
+		side->restored = false; /* a session under a newer secret */
 }
 
 static void run_step(struct side side[static 2], const json_t *step)
@@ -77,8 +78,11 @@ static void run_step(struct side side[static 2], const json_t *step)
 	struct sym_key x;
 
 	hex_into(x.b, sizeof(x.b), step, "X");
-	if (bool_get(step, "initiator_restored", false)) /* a backup holds neither cur nor prev (section 8) */
+	if (bool_get(step, "initiator_restored", false)) {
+		/* A backup holds neither cur nor prev (section 8); the other person consents. */
 		*initiator = (struct side){ .anchor = initiator->anchor, .restored = true };
+		responder->restored = true;
+	}
 	newest = recognised(initiator, responder);
 	if (newest == NULL) {
 		check_true(false, "the two do not meet");

@@ -64,7 +64,8 @@ static void answers_get(struct answers *a, const json_t *in, const json_t *out)
 
 static int ask(struct check_asked *asked, struct writer *message, const struct answers *a, const json_t *in)
 {
-	const struct span unknown = a->has_duress ? SPAN_NONE : hex_get(in, "PRS_2");
+	/* Not there where the answers may not be agreed: nothing is drawn then. */
+	const struct span unknown = json_object_get(in, "PRS_2") != NULL ? hex_get(in, "PRS_2") : SPAN_NONE;
 	struct hash32 aid;
 
 	hex_into(aid.b, sizeof(aid.b), in, "aid");
