@@ -63,13 +63,13 @@ static void ack_read(struct reader *r, struct frame_ack *ack)
 	ack->delay_us = reader_u32(r);
 	ack->n = reader_u8(r);
 	ack->ranges = reader_span(r, ack->n * FRAME_ACK_RANGE_LEN);
-	if (r->failed || ack->n == 0 || ack->largest == UINT64_MAX) {
+	if (r->failed || ack->n == 0) {
 		reader_fail(r);
 		return;
 	}
 	/* First gap 0, the others not; no run empty; nothing below 0. */
 	ranges = reader_from(ack->ranges);
-	room = ack->largest + 1;
+	room = ack->largest + 1; /* 0, hence no run fits, for a number that none can follow */
 	for (size_t i = 0; i < ack->n; i++) {
 		const uint32_t gap = reader_u16(&ranges), run = reader_u16(&ranges);
 

@@ -109,6 +109,7 @@ static void a_call_is_live_by_the_clock(void **state)
 		{ 0, 1800, 0, false },
 		{ 0, NOON, 0, false }, /* unit 0 is for codes only */
 		{ 0, 5, -6, false },   /* before 1970 */
+		{ last_unit_s, 5, 0, false },
 		{ NOON, 0, INT64_MIN, false },
 		{ NOON, UINT64_MAX, 0, false },
 		{ NOON, INT64_MAX, INT64_MAX, false },

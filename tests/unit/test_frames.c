@@ -69,6 +69,7 @@ static void limits(void **state)
 		{ "\x01\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\0\x01\0\0\x01\0", 18, FRAME_MALFORMED },
 		{ "\x01\x03\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\x04\0", 18, FRAME_END }, /* down to 0 */
 		{ "\x01\x03\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\x05\0", 18, FRAME_MALFORMED },
+		{ "\x01\x03\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\0", 18, FRAME_MALFORMED },
 		{ "\x09\x09\0", 3, FRAME_END },
 		{ "\x09\x0a\0", 3, FRAME_MALFORMED },
 		{ "\0\0\0\x09", 4, FRAME_MALFORMED },

@@ -379,7 +379,7 @@ static void send_one(struct recovery *r, uint64_t pn, size_t bytes, uint64_t now
 	assert_int_equal(recovery_on_sent(r, pn, bytes, &frame, 1, now_us), 0);
 }
 
-static int ack(struct recovery *r, uint64_t first, uint64_t end, uint64_t now_us)
+static int ack_after(struct recovery *r, uint64_t first, uint64_t end, uint32_t delay_us, uint64_t now_us)
 {
 	const struct range range = { first, end };
 	uint8_t bytes[32];
@@ -387,10 +387,15 @@ static int ack(struct recovery *r, uint64_t first, uint64_t end, uint64_t now_us
 	struct reader reader;
 	struct frame f;
 
-	frame_write_ack(&w, &range, 1, 0);
+	frame_write_ack(&w, &range, 1, delay_us);
 	reader = reader_from(writer_done(&w));
 	assert_int_equal(frame_read(&f, &reader), 0);
 	return recovery_on_ack(r, &f.ack, now_us, &counter);
+}
+
+static int ack(struct recovery *r, uint64_t first, uint64_t end, uint64_t now_us)
+{
+	return ack_after(r, first, end, 0, now_us);
 }
 
 static int single_setup(void **state)
@@ -488,6 +493,51 @@ static void a_full_list_still_probes(void **state)
 	assert_int_equal(fates[RECOVERY_LOST] + fates[RECOVERY_ACKED], pn);
 }
 
+static void the_others_delay_is_no_distance(void **state)
+{
+	struct recovery *r = *state;
+
+	send_one(r, 0, 256, 0);
+	assert_int_equal(ack_after(r, 0, 1, 5000, 10000), 0); /* the first sample is taken as it is */
+	assert_int_equal(r->rtt_smoothed_us, 10000);
+	send_one(r, 1, 256, 20000);
+	assert_int_equal(ack_after(r, 1, 2, 20000, 50000), 0);
+	assert_int_equal(r->rtt_smoothed_us, 10000);
+	send_one(r, 2, 256, 60000);
+	assert_int_equal(ack_after(r, 2, 3, 4000000, 110000),
+	                 0); /* believed up to the longest that is allowed */
+	assert_int_equal(r->rtt_smoothed_us, (7 * 10000 + 50000 - RECEIVED_ACK_DELAY_US) / 8);
+	assert_int_equal(r->rtt_min_us, 10000);
+}
+
+/* As many as may go now. */
+static unsigned send_all(struct recovery *r, uint64_t *pn, uint64_t now_us)
+{
+	unsigned n = 0;
+
+	for (; recovery_can_send(r, CARRIER_LARGE, now_us); n++)
+		send_one(r, (*pn)++, CARRIER_LARGE, now_us);
+	return n;
+}
+
+/* 800 datagrams in 20 ms, and a quarter more: 50 a millisecond. */
+static void pacing_suits_a_slow_timer(void **state)
+{
+	struct recovery *r = *state;
+	uint64_t pn = 0, now_us = 0;
+
+	r->rtt_smoothed_us = 20000;
+	r->window = r->threshold = 800 * CARRIER_LARGE;
+	assert_int_equal(send_all(r, &pn, now_us), 10);
+	assert_in_range(recovery_deadline_us(r), 15, 25); /* when the next may go */
+	now_us += 1000;
+	assert_in_range(send_all(r, &pn, now_us), 48, 50);
+	now_us += 2000;
+	assert_in_range(send_all(r, &pn, now_us), 98, 101);
+	now_us += 10000; /* who pauses stores up no more than two milliseconds */
+	assert_in_range(send_all(r, &pn, now_us), 98, 101);
+}
+
 static void an_ack_is_due_when_it_should_be(void **state)
 {
 	struct received r = { 0 };
@@ -542,6 +592,9 @@ int main(void)
 		                                single_teardown),
 		cmocka_unit_test_setup_teardown(probes_back_off, single_setup, single_teardown),
 		cmocka_unit_test_setup_teardown(a_full_list_still_probes, single_setup, single_teardown),
+		cmocka_unit_test_setup_teardown(the_others_delay_is_no_distance, single_setup,
+		                                single_teardown),
+		cmocka_unit_test_setup_teardown(pacing_suits_a_slow_timer, single_setup, single_teardown),
 		cmocka_unit_test(an_ack_is_due_when_it_should_be),
 		cmocka_unit_test(the_newest_ranges_are_remembered),
 	};
