@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "store/sqlite.h"
+
 enum { NAME_MAX_LEN = 32, PATH_MAX_LEN = 64 };
 
 struct pagevfs {
@@ -280,8 +282,12 @@ static int vfs_last_error(sqlite3_vfs *base, int len, char *out)
 
 int pagevfs_new(struct pagevfs **out, struct pagelog *log, struct random *rng)
 {
-	struct pagevfs *v = calloc(1, sizeof(*v));
+	struct pagevfs *v;
+	int r = sqlite_setup();
 
+	if (r != 0)
+		return r;
+	v = calloc(1, sizeof(*v));
 	if (v == NULL)
 		return ERR_NOMEM;
 	v->log = log;

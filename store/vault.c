@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "store/pagevfs.h"
-#include "store/sqlite.h"
 
 /* Of an open notebook; in guarded memory. */
 struct vault_keys {
@@ -141,9 +140,7 @@ static int mount(struct vault *v, struct random *rng, struct vault_report *repor
 	if (r < 0)
 		return r;
 	report->readonly = pagelog_readonly(v->log);
-	r = sqlite_setup(); /* before the VFS is registered */
-	if (r == 0)
-		r = pagevfs_new(&v->vfs, v->log, rng);
+	r = pagevfs_new(&v->vfs, v->log, rng);
 	if (r == 0)
 		r = store_open(&v->store, pagevfs_name(v->vfs), "notebook");
 	return r;

@@ -14,11 +14,14 @@
 #include "store/skipped.h"
 #include "tests/unit/unit.h"
 
+/* The name of the VFS to open the store on; NULL: in memory. */
+static const char *rows_vfs;
+
 static inline struct store *rows_open(void)
 {
 	struct store *s = NULL;
 
-	assert_int_equal(store_open(&s, NULL, ":memory:"), 0);
+	assert_int_equal(store_open(&s, rows_vfs, rows_vfs == NULL ? ":memory:" : "notebook"), 0);
 	return s;
 }
 

@@ -1,9 +1,15 @@
 /*
- * test_rows.c: what is written to a store is read from it, noun by noun.
+ * test_rows.c: what is written to a store is read from it, noun by noun, in memory and
+ * over a page log.
  */
 #include "tests/unit/rows.h"
 
+#include <sodium.h>
 #include <stdlib.h>
+#include <unistd.h>
+
+#include "node/crypto/random.h"
+#include "store/pagevfs.h"
 
 enum { SEEN_MAX = 16 };
 
@@ -460,21 +466,60 @@ static void single_values(void **state)
 	store_close(s);
 }
 
+/* ---- The same over a page log ------------------------------------------------ */
+
+static char dir[] = "/tmp/flyleaf-rows-XXXXXX";
+static struct random_seeded rng;
+static struct pagelog *page_log;
+static struct pagevfs *page_vfs;
+
+static int make_log(void **state)
+{
+	const struct pagelog_place where = { disk_posix(), dir, 1, 0 };
+	const struct sym_key key = { { 1 } };
+	struct pagelog_report report;
+
+	(void)state;
+	random_seeded_init(&rng, 1);
+	if (sodium_init() < 0 || mkdtemp(dir) == NULL || pagelog_create(where.disk, dir, 1, &rng.base) != 0 ||
+	    pagelog_mount(&page_log, &where, &key, &rng.base, &report) != 0 ||
+	    pagevfs_new(&page_vfs, page_log, &rng.base) != 0)
+		return -1;
+	rows_vfs = pagevfs_name(page_vfs);
+	return 0;
+}
+
+static int remove_log(void **state)
+{
+	char path[64];
+
+	(void)state;
+	rows_vfs = NULL;
+	pagevfs_free(page_vfs);
+	pagelog_unmount(page_log);
+	(void)snprintf(path, sizeof(path), "%s/0", dir);
+	if (unlink(path) != 0 || rmdir(dir) != 0)
+		return -1;
+	memcpy(dir + sizeof(dir) - 7, "XXXXXX", 6);
+	return 0;
+}
+
 int main(void)
 {
+#define BOTH(test) cmocka_unit_test(test), cmocka_unit_test_setup_teardown(test, make_log, remove_log)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(contacts_come_back),
-		cmocka_unit_test(a_contact_id_is_never_used_again),
-		cmocka_unit_test(updating_nobody_is_an_error),
-		cmocka_unit_test(messages_come_back_in_order),
-		cmocka_unit_test(two_authors_mixed),
-		cmocka_unit_test(a_position_is_taken_once),
-		cmocka_unit_test(conversations_come_back),
-		cmocka_unit_test(envelopes_are_forgotten_and_removed),
-		cmocka_unit_test(skipped_keys_go_the_oldest_first),
-		cmocka_unit_test(skipped_keys_age_while_the_node_runs),
-		cmocka_unit_test(as_many_skipped_keys_as_there_may_be),
-		cmocka_unit_test(single_values),
+		BOTH(contacts_come_back),
+		BOTH(a_contact_id_is_never_used_again),
+		BOTH(updating_nobody_is_an_error),
+		BOTH(messages_come_back_in_order),
+		BOTH(two_authors_mixed),
+		BOTH(a_position_is_taken_once),
+		BOTH(conversations_come_back),
+		BOTH(envelopes_are_forgotten_and_removed),
+		BOTH(skipped_keys_go_the_oldest_first),
+		BOTH(skipped_keys_age_while_the_node_runs),
+		BOTH(as_many_skipped_keys_as_there_may_be),
+		BOTH(single_values),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
