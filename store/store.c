@@ -146,9 +146,8 @@ void store_rollback(struct store *s)
 	if (!s->in_turn)
 		return;
 	s->failed = 0;
-	/* Some errors have made SQLite roll back by itself. */
-	if (!sqlite3_get_autocommit(s->db))
-		(void)run(s, SQL_ROLLBACK);
+	/* Fails where an error has made SQLite roll back by itself: it is rolled back either way. */
+	(void)run(s, SQL_ROLLBACK);
 	s->failed = s->lost ? failed : 0;
 	s->in_turn = false;
 }

@@ -359,30 +359,37 @@ static void a_removed_contact_leaves_nothing(void **state)
 	assert_int_equal(ask_behind("SELECT count(*) FROM sqlite_schema WHERE type = 'table'"), 7);
 }
 
+/* Many contacts, states of every length: rows move about within pages and between them. */
 static void an_old_ratchet_leaves_nothing(void **state)
 {
+	enum { CONTACTS = 40, SAVES = 12 };
 	struct store *s = open_file();
-	struct conversation_record c;
-	struct contact_record contact = rows_contact(1);
-	char mark[32];
+	uint32_t ids[CONTACTS], x = 2463534242u;
+	char mark[40];
 
 	(void)state;
 	assert_int_equal(store_begin(s), 0);
-	assert_int_equal(contacts_add(s, &contact), 0);
-	c = rows_conversation(contact.id, 1);
-	for (unsigned i = 0; i < 50; i++) {
-		const int n = snprintf(mark, sizeof(mark), "state %u of the ratchet", i);
+	for (unsigned i = 0; i < CONTACTS; i++) {
+		struct contact_record contact = rows_contact(1);
 
-		memcpy(c.ratchet + 100, mark, (size_t)n + 1);
-		c.ratchet_len = 200 + i * 16; /* moves about within its page */
+		assert_int_equal(contacts_add(s, &contact), 0);
+		ids[i] = contact.id;
+	}
+	for (unsigned i = 0; i < CONTACTS * SAVES; i++) {
+		struct conversation_record c = rows_conversation(ids[i % CONTACTS], 1);
+		const int n =
+		        snprintf(mark, sizeof(mark), "state %u of ratchet %u.", i / CONTACTS, i % CONTACTS);
+
+		x = x * 1664525u + 1013904223u;
+		c.ratchet_len = 200 + (x >> 8) % 800;
+		memcpy(c.ratchet + 100, mark, (size_t)n);
 		assert_int_equal(conversation_save(s, &c), 0);
 	}
 	assert_int_equal(store_commit(s), 0);
 	store_close(s);
-	assert_true(file_holds(mark));
-	for (unsigned i = 0; i < 49; i++) {
-		(void)snprintf(mark, sizeof(mark), "state %u of the ratchet", i);
-		assert_false(file_holds(mark));
+	for (unsigned i = 0; i < CONTACTS * SAVES; i++) {
+		(void)snprintf(mark, sizeof(mark), "state %u of ratchet %u.", i / CONTACTS, i % CONTACTS);
+		assert_int_equal(file_holds(mark), i / CONTACTS == SAVES - 1);
 	}
 }
 
