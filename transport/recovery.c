@@ -279,8 +279,11 @@ int recovery_on_sent(struct recovery *r, uint64_t pn, size_t bytes, const struct
 
 	assert(pn >= r->pn_next && n <= RECOVERY_FRAMES_MAX && bytes <= CARRIER_LARGE);
 	r->pn_next = pn + 1;
-	if (n == 0)
+	if (n == 0) {
+		r->unfollowed_next = pn + 1;
+		r->unfollowed_us = now_us;
 		return 0;
+	}
 	assert(r->ring_len < RECOVERY_SENT_MAX);
 	if (r->ring_len == r->ring_cap &&
 	    ring_resize(r, MAX(2 * r->ring_cap, (uint32_t)RECOVERY_SENT_REST)) != 0)
@@ -394,6 +397,8 @@ int recovery_on_ack(struct recovery *r, const struct frame_ack *ack, uint64_t no
 		return 0;
 	if (last.pn == ack->largest)
 		rtt_sample(r, now_us - last.at_us, ack->delay_us, now_us);
+	else if (ack->largest + 1 == r->unfollowed_next)
+		rtt_sample(r, now_us - r->unfollowed_us, ack->delay_us, now_us);
 	r->pto_count = 0;
 	r->probes = 0;
 	detect_lost(r, now_us, sink);

@@ -59,7 +59,8 @@ struct recovery {
 	uint64_t pn_next;            /* one more than the largest number sent */
 	uint64_t largest_acked_next; /* one more than the largest acknowledged; 0: none */
 	uint64_t bytes_in_flight;
-	uint64_t last_sent_us; /* the latest datagram that wants an ack */
+	uint64_t last_sent_us;                   /* the latest datagram that wants an ack */
+	uint64_t unfollowed_next, unfollowed_us; /* one more than the latest that does not, and when */
 
 	uint64_t rtt_latest_us, rtt_smoothed_us, rtt_var_us, rtt_min_us;
 	uint64_t rtt_first_sample_us; /* when; only while rtt_known */
