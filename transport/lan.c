@@ -357,6 +357,13 @@ void lan_close_path(struct lan *l, uint32_t path)
 		path_drop(p);
 }
 
+void lan_drop_paths(struct lan *l)
+{
+	for (size_t i = 0; i < BUCKETS; i++)
+		while (l->buckets[i] != NULL)
+			path_drop(l->buckets[i]);
+}
+
 /* ---- The group ------------------------------------------------------------- */
 
 static void group_closed(uv_handle_t *handle)
@@ -603,9 +610,7 @@ void lan_close(struct lan *l, void (*closed)(void *arg), void *arg)
 	l->closing = true;
 	l->closed = closed;
 	l->closed_arg = arg;
-	for (size_t i = 0; i < BUCKETS; i++)
-		while (l->buckets[i] != NULL)
-			path_drop(l->buckets[i]);
+	lan_drop_paths(l);
 	while (l->groups != NULL) {
 		struct group *g = l->groups;
 

@@ -62,6 +62,8 @@ void lan_send(struct lan *l, uint32_t path, struct span bytes);
 void lan_flush(struct lan *l);
 /* After what was sent before. A path that is not open is ignored. */
 void lan_close_path(struct lan *l, uint32_t path);
+/* Closes every path at once, without what waits; not from inside a callback. */
+void lan_drop_paths(struct lan *l);
 
 struct lan_status {
 	char name[IF_NAMESIZE];
