@@ -20,7 +20,7 @@ enum {
 	KEEPALIVES_MAX = 3,             /* unanswered, then the session ends */
 	ENVELOPES_AHEAD = 24,           /* envelopes of one direction on their way at a time */
 	ENVELOPES_UNSTORED_MAX = 512,   /* of one ratchet chain, PROTOCOL section 6 */
-	EPOCH_MAX = 1 << 30,	       /* of a ratchet */
+	EPOCH_MAX = 1 << 30,            /* of a ratchet */
 	EFFECT_BYTES_PER_TURN = 1 << 20 /* datagrams built in one turn; the rest waits for the next */
 };
 

@@ -49,7 +49,7 @@ enum request_kind {
 	REQ_PAIR_BOTH,  /* mutual QR: text empty begins and gives the own QR text, else it is what was read */
 	REQ_PAIR_CANCEL,  /* stop showing or entering */
 	REQ_PAIR_CONFIRM, /* flag: the safety numbers are the same, or are not */
-	REQ_START_AGAIN,  /* consent to a contact that asks to start again (PROTOCOL section 3) */
+	REQ_START_AGAIN,  /* call and be called under the anchor: a vault was put back (PROTOCOL section 3) */
 };
 
 struct request {
@@ -102,8 +102,7 @@ enum effect_kind {
 	X(REPLY_KNOWN, "known", "these keys are a contact's already")                                        \
 	X(REPLY_NO_PAIRING, "no-pairing", "no pairing is under way")                                         \
 	X(REPLY_NO_NETWORK, "no-network", "no network is up")                                                \
-	X(REPLY_LIMIT, "limit", "there is no room for more")                                                 \
-	X(REPLY_NOT_ASKED, "not-asked", "this contact has not asked to start again")
+	X(REPLY_LIMIT, "limit", "there is no room for more")
 
 #define X(name, word, text) name,
 enum reply_code { REPLY_LIST(X) };
