@@ -1,0 +1,31 @@
+/*
+ * finder.h: finding contacts on the local network without being found (PROTOCOL section 4).
+ *
+ * Decides when we call and whom, takes the answers to our calls, and answers the calls
+ * that prove to be live. A node that has nobody to call never sends.
+ */
+#ifndef NODE_CORE_FINDER_H
+#define NODE_CORE_FINDER_H
+
+#include "node/core/state.h"
+
+void finder_init(struct finder *f);
+void finder_deinit(struct finder *f);
+
+void finder_network(struct node *n, const struct address *locals, size_t len, bool on_battery);
+/* A datagram that came to the group. Fails for our own store or memory only. */
+must_check int finder_call(struct node *n, struct span datagram, const struct address *from, uint8_t ttl);
+must_check int finder_timer(struct node *n);
+uint64_t finder_deadline_us(const struct node *n);
+
+/* Somebody is to be called now: a message waits, a mode changed, a contact went away. */
+void finder_call_now(struct node *n);
+/* Look for my worker: everybody is called, for two minutes. */
+void finder_look(struct node *n, bool on);
+
+/* Our address on the interface and of the family that a datagram came from; NULL when it is not ours. */
+const struct address *finder_local_for(const struct node *n, const struct address *from);
+/* Remembers a call that was just made, so that its answer can be told from others. */
+void finder_remember_call(struct node *n, const struct nonce16 *call_nonce, const struct address *local);
+
+#endif

@@ -1,0 +1,589 @@
+/*
+ * session.c: the life of a path.
+ *
+ *     CALLING    our call was answered: wire1 every 300 ms until wire2 comes
+ *     HELD       the same, but the call of `a` goes first: CALLING after 1 s (PROTOCOL section 4)
+ *     WAITING    we answered: openers every 300 ms until wire1 comes
+ *     ANSWERING  wire1 came: wire2 every 300 ms until the first datagram comes
+ *     UP         frames
+ *
+ *     HELD -> CALLING -> UP        WAITING -> ANSWERING -> UP        any -> gone
+ *
+ * A path that does not come up in 20 s is given up. The link secret moves on when a
+ * session comes up (PROTOCOL section 3), in the transaction of that turn, so that nothing
+ * of the session is on the air before it.
+ */
+#include "node/core/session.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+
+#include "node/core/finder.h"
+#include "node/core/sync.h"
+#include "transport/call.h"
+#include "transport/link.h"
+#include "transport/received.h"
+#include "transport/recovery.h"
+
+enum { HELD_S = 1 }; /* how long `b` waits for the call of `a` */
+enum { KEEPALIVE_LOW_S = 60, KEEPALIVE_HIGH_S = 100 };
+enum { SUSPECT_PTOS = 3 };    /* probes without an answer, and the contact is called again */
+enum { SUSPECT_CHECK_S = 1 }; /* how soon a hint that nobody listens is looked into */
+
+enum session_state { SESSION_CALLING, SESSION_HELD, SESSION_WAITING, SESSION_ANSWERING, SESSION_UP };
+
+struct session {
+	struct session *next;
+	struct contact *contact; /* borrowed: the contact drops its sessions before it goes */
+	uint32_t path;
+	enum session_state state;
+	struct address local;
+	struct link_secret used; /* L_used */
+	struct link link;
+	uint64_t began_us;       /* the path; since SESSION_UP, when that was */
+	uint64_t next_flight_us; /* opener, wire1, wire2 */
+
+	/* From SESSION_UP on. */
+	struct recovery recovery;
+	struct received received;
+	struct sync sync;
+	uint64_t keepalive_us;
+	unsigned keepalives; /* sent since something was heard */
+	bool more;           /* the turn had no room for all: go on at once */
+};
+
+uint64_t session_up_since_us(const struct session *s)
+{
+	return s->began_us;
+}
+
+/* ---- Coming and going ------------------------------------------------------ */
+
+static struct session **place_of(struct contact *c, const struct session *s)
+{
+	if (c->up == s)
+		return &c->up;
+	return c->calling == s ? &c->calling : &c->answering;
+}
+
+/* The path closes; nothing is said. */
+static void drop(struct node *n, struct session *s)
+{
+	struct contact *c = s->contact;
+	struct session **at = &n->sessions;
+
+	while (*at != s)
+		at = &(*at)->next;
+	*at = s->next;
+	*place_of(c, s) = NULL;
+	effect_close(n->fx, s->path);
+	recovery_deinit(&s->recovery);
+	sync_end(&s->sync);
+	link_deinit(&s->link);
+	sodium_memzero(s, sizeof(*s));
+	free(s);
+}
+
+/* The same, and where it was the link, it is missed. */
+static void lose(struct node *n, struct session *s)
+{
+	struct contact *c = s->contact;
+	const bool was_up = c->up == s;
+
+	drop(n, s);
+	if (!was_up)
+		return;
+	c->suspect = false;
+	effect_notice(n->fx, NOTICE_UNLINKED, c->record.id, 0, SPAN_NONE);
+	finder_call_now(n);
+}
+
+void session_drop_all_of(struct node *n, struct contact *c)
+{
+	struct session *all[] = { c->up, c->calling, c->answering };
+
+	for (size_t i = 0; i < COUNT_OF(all); i++)
+		if (all[i] != NULL)
+			lose(n, all[i]);
+}
+
+static void send_frames(struct node *n, struct session *s, uint8_t *buf, size_t len,
+                        const struct sent_frame *sent, size_t sent_len);
+
+static void say_close(struct node *n, struct session *s)
+{
+	uint8_t *buf = effect_send(n->fx, s->path, CARRIER_LARGE);
+	struct writer w;
+
+	if (buf == NULL)
+		return;
+	w = writer_on(buf + LINK_FRAMES_AT, CARRIER_SMALL_FRAMES);
+	frame_write_close(&w);
+	send_frames(n, s, buf, w.len, NULL, 0);
+}
+
+void session_end_all_of(struct node *n, struct contact *c)
+{
+	if (c->up != NULL)
+		say_close(n, c->up);
+	session_drop_all_of(n, c);
+}
+
+/* Opens a path and begins a handshake over it; NULL when out of memory. */
+static struct session *begin(struct node *n, struct contact *c, enum secret_kind kind, enum link_role role,
+                             const struct nonce16 *n_call, const struct nonce16 *n_answer,
+                             const struct address *local, const struct address *remote)
+{
+	const struct sym_key *caller = role == LINK_INITIATOR ? &c->keys[kind].out : &c->keys[kind].in;
+	struct session *s = calloc(1, sizeof(*s));
+	struct link_config config;
+
+	if (s == NULL)
+		return NULL;
+	s->contact = c;
+	s->path = node_new_path(n);
+	s->state = role == LINK_INITIATOR ? SESSION_CALLING : SESSION_WAITING;
+	s->local = *local;
+	s->used = *contact_secret(c, kind);
+	s->began_us = s->next_flight_us = n->now_us;
+	config = (struct link_config){
+		.role = role,
+		.secret = &s->used,
+		.own = &c->record.s,
+		.peer = &c->record.peer_s,
+		.n_initiator = n_call,
+		.n_answerer = n_answer,
+	};
+	link_init(&s->link, &config);
+	s->next = n->sessions;
+	n->sessions = s;
+	effect_open(n->fx, s->path, local, remote, call_port(caller, n_call, n_answer));
+	return s;
+}
+
+/* PROTOCOL section 4: a side that has both answered and been answered goes on with the call of `a`. */
+int session_call_answered(struct node *n, struct contact *c, enum secret_kind kind,
+                          const struct nonce16 *n_call, const struct nonce16 *n_answer,
+                          const struct address *local, const struct address *remote)
+{
+	struct session *waiting = c->answering, *s;
+
+	if (waiting != NULL && waiting->state == SESSION_ANSWERING)
+		return 0; /* that handshake is half done */
+	if (c->calling != NULL)
+		drop(n, c->calling);
+	if (waiting != NULL && c->record.role == ROLE_A)
+		drop(n, waiting);
+	s = begin(n, c, kind, LINK_INITIATOR, n_call, n_answer, local, remote);
+	if (s == NULL)
+		return ERR_NOMEM;
+	c->calling = s;
+	if (c->answering != NULL)
+		s->state = SESSION_HELD;
+	return 0;
+}
+
+bool session_may_answer(const struct contact *c)
+{
+	if (c->calling != NULL && c->record.role == ROLE_A)
+		return false; /* our own call was answered, and goes first */
+	return c->answering == NULL || c->answering->state == SESSION_WAITING;
+}
+
+int session_answered(struct node *n, struct contact *c, enum secret_kind kind, const struct nonce16 *n_call,
+                     const struct nonce16 *n_answer, const struct address *local,
+                     const struct address *remote)
+{
+	if (c->answering != NULL)
+		drop(n, c->answering);
+	c->answering = begin(n, c, kind, LINK_ANSWERER, n_call, n_answer, local, remote);
+	if (c->answering == NULL)
+		return ERR_NOMEM;
+	if (c->calling != NULL) {
+		c->calling->state = SESSION_HELD;
+		c->calling->began_us = n->now_us;
+	}
+	return 0;
+}
+
+/* ---- The handshake --------------------------------------------------------- */
+
+static void send_bytes(struct node *n, struct session *s, struct span bytes)
+{
+	uint8_t *buf = effect_send(n->fx, s->path, bytes.len);
+
+	if (buf == NULL)
+		return;
+	memcpy(buf, bytes.p, bytes.len);
+	effect_sent(n->fx, bytes.len);
+}
+
+/* Sends what this state sends again and again. False where the other's key is of no use. */
+static bool send_flight(struct node *n, struct session *s)
+{
+	struct span wire;
+	uint8_t opener[LINK_WIRE_LEN];
+
+	s->next_flight_us = n->now_us + RESEND_MS * UINT64_C(1000);
+	if (s->state == SESSION_WAITING) {
+		link_opener(opener, n->rng);
+		send_bytes(n, s, SPAN(opener));
+		return true;
+	}
+	if (link_wire(&wire, &s->link, n->rng) != 0)
+		return false;
+	send_bytes(n, s, wire);
+	return true;
+}
+
+/* The keys are there: the link secret moves on, and whatever else there was with this contact goes. */
+static void go_up(struct node *n, struct session *s)
+{
+	struct contact *c = s->contact;
+	struct session **place = place_of(c, s);
+
+	if (!contact_secret_advance(c, &s->used, link_x(&s->link))) {
+		drop(n, s);
+		return;
+	}
+	c->record.prev_called = s->link.role == LINK_INITIATOR;
+	if (c->record.state == CONTACT_CONFIRMED)
+		c->record.state = CONTACT_MET;
+	*place = NULL;
+	if (c->up != NULL)
+		drop(n, c->up);
+	if (c->calling != NULL)
+		drop(n, c->calling);
+	c->up = s;
+	c->suspect = false;
+	c->asks_again = false;
+	s->state = SESSION_UP;
+	recovery_init(&s->recovery, 0, n->now_us);
+	sync_begin(&s->sync);
+	s->began_us = n->now_us;
+	s->keepalive_us =
+	        n->now_us + random_between(n->rng, KEEPALIVE_LOW_S * SECOND_US, KEEPALIVE_HIGH_S * SECOND_US);
+	if (n->finder.look_until_us != 0)
+		n->latest_clock = 0; /* a session that a person asked for: the own clock counts from now on */
+	effect_notice(n->fx, NOTICE_LINKED, c->record.id, 0, SPAN_NONE);
+}
+
+/* wire1 came. */
+static void answer_flight(struct node *n, struct session *s)
+{
+	struct contact *c = s->contact;
+
+	s->state = SESSION_ANSWERING;
+	if (c->calling != NULL)
+		drop(n, c->calling); /* one handshake per contact at a time */
+	if (!send_flight(n, s))
+		drop(n, s);
+}
+
+/* ---- Frames ---------------------------------------------------------------- */
+
+struct frame_sink {
+	struct recovery_sink base;
+	struct sync *sync;
+};
+
+static void frame_fate(struct recovery_sink *self, const struct sent_frame *f, enum recovery_fate fate)
+{
+	struct sync *y = CONTAINER_OF(self, struct frame_sink, base)->sync;
+
+	if (fate == RECOVERY_ACKED)
+		sync_acked(y, f);
+	else
+		sync_lost(y, f);
+}
+
+static int take_frame(struct node *n, struct session *s, const struct frame *f)
+{
+	struct frame_sink sink = { { frame_fate }, &s->sync };
+
+	switch (f->type) {
+	case FRAME_ACK:
+		return recovery_on_ack(&s->recovery, &f->ack, n->now_us, &sink.base) == 0 ? 0 : SYNC_BROKEN;
+	case FRAME_CLOSE:
+		return SYNC_BROKEN;
+	default:
+		return sync_frame(n, s->contact, &s->sync, link_x(&s->link), f);
+	}
+}
+
+/* All frames of one datagram. Returns 0, SYNC_BROKEN or an enum err. */
+static int take_frames(struct node *n, struct session *s, uint64_t pn, struct span frames)
+{
+	struct reader reader = reader_from(frames);
+	struct frame f;
+	bool wants_ack = false;
+	int r;
+
+	while ((r = frame_read(&f, &reader)) == 0) {
+		wants_ack |= frame_wants_ack(f.type);
+		r = take_frame(n, s, &f);
+		if (r != 0)
+			return r;
+	}
+	if (r != FRAME_END)
+		return SYNC_BROKEN;
+	received_note(&s->received, pn, wants_ack, n->now_us);
+	return 0;
+}
+
+static void heard(struct session *s)
+{
+	struct contact *c = s->contact;
+
+	s->keepalives = 0;
+	c->suspect = false;
+	if (s->link.role == LINK_INITIATOR && c->record.prev_called) {
+		c->record.prev_called = false; /* the other side holds cur too */
+		c->record_changed = true;
+	}
+}
+
+static int take_datagram(struct node *n, struct session *s, struct span datagram)
+{
+	uint8_t plain[LINK_PLAIN_MAX];
+	struct span frames;
+	uint64_t pn;
+	int r = 0;
+
+	if (link_open(&frames, &pn, &s->link, plain, datagram) != 0)
+		return 0;
+	if (s->state != SESSION_UP)
+		go_up(n, s);
+	if (s->contact->up == s) {
+		heard(s);
+		r = take_frames(n, s, pn, frames);
+		if (r == SYNC_BROKEN) {
+			lose(n, s);
+			r = 0;
+		}
+	}
+	sodium_memzero(plain, sizeof(plain));
+	return r;
+}
+
+static struct session *by_path(struct node *n, uint32_t path)
+{
+	for (struct session *s = n->sessions; s != NULL; s = s->next)
+		if (s->path == path)
+			return s;
+	return NULL;
+}
+
+int session_datagram(struct node *n, uint32_t path, struct span datagram)
+{
+	struct session *s = by_path(n, path);
+
+	if (s == NULL)
+		return 0;
+	switch (s->state) {
+	case SESSION_HELD:
+		return 0;
+	case SESSION_CALLING:
+		if (link_read_wire(&s->link, datagram) == 0)
+			go_up(n, s);
+		return 0;
+	case SESSION_WAITING:
+		if (link_read_wire(&s->link, datagram) == 0)
+			answer_flight(n, s);
+		return 0;
+	case SESSION_ANSWERING:
+	case SESSION_UP:
+		return take_datagram(n, s, datagram);
+	}
+	return 0;
+}
+
+/* ---- Trouble --------------------------------------------------------------- */
+
+void session_path_failed(struct node *n, uint32_t path)
+{
+	struct session *s = by_path(n, path);
+
+	if (s != NULL)
+		lose(n, s);
+}
+
+/* Anybody can forge this word, so that it ends nothing: it is looked into. */
+void session_path_refused(struct node *n, uint32_t path)
+{
+	struct session *s = by_path(n, path);
+
+	if (s == NULL || s->state != SESSION_UP)
+		return;
+	s->keepalive_us = MIN(s->keepalive_us, n->now_us + SUSPECT_CHECK_S * SECOND_US);
+	if (!s->contact->suspect) {
+		s->contact->suspect = true;
+		finder_call_now(n);
+	}
+}
+
+static bool is_ours(const struct node *n, const struct address *local)
+{
+	for (size_t i = 0; i < n->finder.locals_len; i++)
+		if (memcmp(&n->finder.locals[i], local, sizeof(*local)) == 0)
+			return true;
+	return false;
+}
+
+void session_network_changed(struct node *n)
+{
+	for (struct session *s = n->sessions, *next; s != NULL; s = next) {
+		next = s->next;
+		if (!is_ours(n, &s->local))
+			lose(n, s);
+	}
+}
+
+/* ---- Time ------------------------------------------------------------------ */
+
+static void keep_alive(struct node *n, struct session *s)
+{
+	if (s->keepalives >= KEEPALIVES_MAX) {
+		lose(n, s);
+		return;
+	}
+	s->keepalives++;
+	s->sync.say_state = true;
+	s->keepalive_us =
+	        n->now_us + random_between(n->rng, KEEPALIVE_LOW_S * SECOND_US, KEEPALIVE_HIGH_S * SECOND_US);
+}
+
+static void up_timer(struct node *n, struct session *s)
+{
+	struct frame_sink sink = { { frame_fate }, &s->sync };
+	struct contact *c = s->contact;
+
+	const unsigned ptos = recovery_pto_count(&s->recovery);
+
+	recovery_on_timer(&s->recovery, n->now_us, &sink.base);
+	/* What was in flight may be of no interest any more; the probe must ask for an answer all the same.
+	 */
+	if (recovery_pto_count(&s->recovery) > ptos && !sync_has_more(&s->sync))
+		s->sync.say_state = true;
+	if (recovery_pto_count(&s->recovery) >= SUSPECT_PTOS && !c->suspect) {
+		c->suspect = true;
+		finder_call_now(n);
+	}
+	if (n->now_us >= s->keepalive_us)
+		keep_alive(n, s);
+}
+
+static void handshake_timer(struct node *n, struct session *s)
+{
+	if (s->state == SESSION_HELD && n->now_us >= s->began_us + HELD_S * SECOND_US) {
+		s->state = SESSION_CALLING;
+		s->next_flight_us = n->now_us;
+	}
+	if (n->now_us >= s->began_us + HANDSHAKE_S * SECOND_US)
+		drop(n, s);
+	else if (s->state != SESSION_HELD && n->now_us >= s->next_flight_us && !send_flight(n, s))
+		drop(n, s);
+}
+
+int session_timers(struct node *n)
+{
+	for (struct session *s = n->sessions, *next; s != NULL; s = next) {
+		next = s->next;
+		if (s->state == SESSION_UP)
+			up_timer(n, s);
+		else
+			handshake_timer(n, s);
+	}
+	return 0;
+}
+
+static uint64_t deadline_of(const struct session *s)
+{
+	uint64_t due;
+
+	switch (s->state) {
+	case SESSION_HELD:
+		return s->began_us + HELD_S * SECOND_US;
+	case SESSION_UP:
+		if (s->more)
+			return 0;
+		due = MIN(recovery_deadline_us(&s->recovery), received_deadline_us(&s->received));
+		return MIN(due, s->keepalive_us);
+	default:
+		return MIN(s->next_flight_us, s->began_us + HANDSHAKE_S * SECOND_US);
+	}
+}
+
+uint64_t session_deadline_us(const struct node *n)
+{
+	uint64_t due = NEVER_US;
+
+	for (const struct session *s = n->sessions; s != NULL; s = s->next)
+		due = MIN(due, deadline_of(s));
+	return due;
+}
+
+/* ---- Sending --------------------------------------------------------------- */
+
+/* Seals len bytes of frames that lie in buf at LINK_FRAMES_AT already. */
+static void send_frames(struct node *n, struct session *s, uint8_t *buf, size_t len,
+                        const struct sent_frame *sent, size_t sent_len)
+{
+	uint64_t pn;
+	const size_t size = link_seal(&pn, &s->link, n->rng, buf, span_from(buf + LINK_FRAMES_AT, len));
+
+	effect_sent(n->fx, size);
+	if (recovery_on_sent(&s->recovery, pn, size, sent, sent_len, n->now_us) != 0)
+		n->fx->failed = true;
+}
+
+/* One datagram. False when there is none to be sent. */
+static bool send_one(struct node *n, struct session *s)
+{
+	const bool may = sync_has_more(&s->sync) && recovery_can_send(&s->recovery, CARRIER_LARGE, n->now_us);
+	const bool ack = received_deadline_us(&s->received) <= n->now_us;
+	struct sent_frame sent[RECOVERY_FRAMES_MAX];
+	size_t sent_len = 0;
+	struct writer w;
+	uint8_t *buf;
+
+	if (!may && !ack)
+		return false;
+	buf = effect_send(n->fx, s->path, CARRIER_LARGE);
+	if (buf == NULL)
+		return false;
+	w = writer_on(buf + LINK_FRAMES_AT, CARRIER_LARGE_FRAMES);
+	if (received_owes_ack(&s->received) && !received_write_ack(&s->received, &w, n->now_us))
+		return false;
+	if (may)
+		sent_len = sync_fill(n, s->contact, &s->sync, &w, sent, COUNT_OF(sent));
+	send_frames(n, s, buf, w.len, sent, sent_len);
+	return true;
+}
+
+static int settle(struct node *n, struct session *s)
+{
+	const size_t limit = n->fx->bytes_len + EFFECT_BYTES_PER_TURN;
+	const int r = sync_pack(n, s->contact, &s->sync);
+
+	if (r != 0)
+		return r;
+	s->more = true;
+	while (n->fx->bytes_len < limit) {
+		if (!send_one(n, s)) {
+			s->more = false;
+			break;
+		}
+	}
+	return 0;
+}
+
+int session_settle(struct node *n)
+{
+	int r = 0;
+
+	for (struct session *s = n->sessions; r == 0 && s != NULL; s = s->next)
+		if (s->state == SESSION_UP)
+			r = settle(n, s);
+	return r;
+}

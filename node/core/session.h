@@ -1,0 +1,40 @@
+/*
+ * session.h: a path to a contact: the handshake, then the link and what goes over it.
+ *
+ * A contact has at most one link that is up and one handshake either way (contact.h).
+ * Openers, flights and keep-alives are sent from here, and acknowledgements; what the
+ * frames mean is sync.h. PROTOCOL sections 3, 4 (the two sockets) and 5.
+ */
+#ifndef NODE_CORE_SESSION_H
+#define NODE_CORE_SESSION_H
+
+#include "node/core/state.h"
+
+/* Our call was answered: begins the handshake as its initiator. Returns 0 or ERR_NOMEM. */
+must_check int session_call_answered(struct node *n, struct contact *c, enum secret_kind kind,
+                                     const struct nonce16 *n_call, const struct nonce16 *n_answer,
+                                     const struct address *local, const struct address *remote);
+/* Whether an answer to a call of c would lead anywhere. */
+bool session_may_answer(const struct contact *c);
+/* We answer a call: waits for the handshake to begin. Returns 0 or ERR_NOMEM. */
+must_check int session_answered(struct node *n, struct contact *c, enum secret_kind kind,
+                                const struct nonce16 *n_call, const struct nonce16 *n_answer,
+                                const struct address *local, const struct address *remote);
+
+must_check int session_datagram(struct node *n, uint32_t path, struct span datagram);
+void session_path_failed(struct node *n, uint32_t path);
+void session_path_refused(struct node *n, uint32_t path);
+/* Sessions from an address that is ours no longer are dropped. */
+void session_network_changed(struct node *n);
+must_check int session_timers(struct node *n);
+/* Packs what waits and builds every datagram that may leave in this turn. */
+must_check int session_settle(struct node *n);
+uint64_t session_deadline_us(const struct node *n);
+
+/* Ends what there is with c, with a farewell; or without a word. */
+void session_end_all_of(struct node *n, struct contact *c);
+void session_drop_all_of(struct node *n, struct contact *c);
+
+uint64_t session_up_since_us(const struct session *s);
+
+#endif

@@ -1,0 +1,79 @@
+/*
+ * state.h: the inside of a node, for the files of node/core only.
+ *
+ *     node.c      one event, one turn            contact.c  one person
+ *     finder.c    calls and answers              session.c  a handshake, a link, its datagrams
+ *     sync.c      envelopes over a link          meeting.c  a pairing on the network
+ *     request.c   what a person asks for
+ */
+#ifndef NODE_CORE_STATE_H
+#define NODE_CORE_STATE_H
+
+#include "node/core/contact.h"
+#include "node/core/effects.h"
+#include "node/core/limits.h"
+#include "node/core/meeting.h"
+#include "node/core/node.h"
+
+#define SECOND_US UINT64_C(1000000)
+#define NEVER_US  UINT64_MAX
+
+/* A call of ours whose answers are still taken. */
+struct own_call {
+	struct nonce16 n;
+	struct address local;
+	uint64_t made_us;
+};
+
+/* A live call of another, so that it counts once. */
+struct heard_call {
+	struct nonce16 n;
+	uint32_t contact;
+	uint64_t until_us;
+};
+
+struct finder {
+	struct address locals[LOCALS_MAX];
+	size_t locals_len;
+	bool on_battery;
+	uint64_t next_call_us;
+	size_t turn;                           /* whose entries go first when a round cannot hold all */
+	struct own_call calls[CALLS_KEPT_MAX]; /* rings */
+	size_t calls_next;
+	struct heard_call *heard; /* NONCES_KEPT_MAX, once there is a first one */
+	size_t heard_next;
+	uint64_t look_until_us; /* 0: not looking */
+	uint64_t second_began_us;
+	uint32_t came, came_before,
+	        examined;     /* calls of others: in this second, in the one before; of these */
+	uint64_t searched_us; /* the last search over twenty years */
+};
+
+struct node {
+	struct store *store;
+	struct random *rng;
+	struct contact **contacts; /* owned, in order of id */
+	size_t contacts_len;
+	struct session *sessions; /* all of them, a list */
+	uint32_t next_path;
+	struct finder finder;
+	struct meeting meeting;
+	uint64_t now_us, clock;    /* of the event that is being handled */
+	uint64_t latest_clock;     /* the latest that the store has seen */
+	bool clock_was_wrong;      /* the notice was given */
+	uint64_t running_before_s; /* how long this notebook ran in earlier times */
+	uint64_t began_us;         /* the first event of this time; 0: none yet */
+	struct effects *fx;        /* of the step that is being made */
+};
+
+struct contact *node_contact_by_id(struct node *n, uint32_t id);
+struct contact *node_contact_by_name(struct node *n, struct span name);
+/* Adds a contact whose record and conversation are in the store already. */
+must_check int node_contact_add(struct node *n, const struct contact_record *record);
+/* Ends its sessions without a word and takes it out of memory; the store is the caller's. */
+void node_contact_drop(struct node *n, struct contact *c);
+uint32_t node_new_path(struct node *n);
+/* How long this notebook has run in all: ages are counted in it, where clocks are not to be trusted. */
+uint64_t node_running_s(const struct node *n);
+
+#endif

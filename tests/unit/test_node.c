@@ -1,0 +1,296 @@
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/unit/world.h"
+
+#include "tests/unit/unit.h"
+
+#define S(seconds) ((uint64_t)(seconds)*1000000)
+
+static void nobody_calls_and_nothing_is_sent(void **state)
+{
+	struct world *w = world_new(1, 2);
+
+	(void)state;
+	world_pair(w, 0, 1);
+	world_say(w, 0, 1, "hello"); /* both only answer */
+	world_run(w, S(600));
+	assert_int_equal(w->nodes[0].sent_calls + w->nodes[1].sent_calls, 0);
+	assert_int_equal(w->nodes[0].sent_datagrams + w->nodes[1].sent_datagrams, 0);
+	world_free(w);
+}
+
+static void two_contacts_write_to_each_other(void **state)
+{
+	struct world *w = world_new(2, 2);
+
+	(void)state;
+	world_pair(w, 0, 1);
+	assert_int_equal(world_say(w, 1, 0, "before"), REPLY_OK);
+	assert_int_equal(world_mode(w, 0, 1, MODE_CALL), REPLY_OK);
+	world_run(w, S(2));
+	assert_true(world_linked(w, 0, 1) && world_linked(w, 1, 0));
+	assert_string_equal(world_texts(w, 0, 1, false), "before");
+	world_say(w, 0, 1, "one");
+	world_say(w, 1, 0, "two");
+	world_run(w, S(1));
+	world_say(w, 0, 1, "three");
+	world_run(w, S(1));
+	assert_string_equal(world_texts(w, 1, 0, false), "one|three");
+	assert_string_equal(world_texts(w, 0, 1, false), "before|two");
+	assert_int_equal(world_waiting(w, 0, 1), 0);
+	assert_int_equal(world_waiting(w, 1, 0), 0);
+	world_free(w);
+}
+
+/* Messages both ways while the network loses and doubles and either side crashes: nothing lost, nothing
+ * twice, each author's order kept. */
+static void nothing_is_lost(uint64_t seed, enum contact_mode other)
+{
+	struct world *w = world_new(seed, 2);
+	char want[2][1 << 14] = { "", "" };
+
+	world_pair(w, 0, 1);
+	world_mode(w, 0, 1, MODE_CALL);
+	world_mode(w, 1, 0, other);
+	w->loss = random_below(&w->rng.base, 30);
+	w->twice = random_below(&w->rng.base, 30);
+	w->delay_high_us = 1000 + random_below(&w->rng.base, 80000);
+	for (unsigned i = 0; i < 200; i++) {
+		const unsigned from = random_below(&w->rng.base, 2);
+		char text[32];
+
+		snprintf(text, sizeof(text), "%u.%u", from, i);
+		assert_int_equal(world_say(w, from, 1 - from, text), REPLY_OK);
+		strcat(want[from], *want[from] == '\0' ? "" : "|");
+		strcat(want[from], text);
+		world_run(w, random_below(&w->rng.base, 500000));
+		if (random_below(&w->rng.base, 10) == 0)
+			world_crash(w, random_below(&w->rng.base, 2));
+		if (random_below(&w->rng.base, 20) == 0) {
+			world_network(w, from, false);
+			world_run(w, random_below(&w->rng.base, 30000000));
+			world_network(w, from, true);
+		}
+	}
+	w->loss = w->twice = 0;
+	world_run(w, S(600));
+	assert_string_equal(world_texts(w, 1, 0, false), want[0]);
+	assert_string_equal(world_texts(w, 0, 1, false), want[1]);
+	assert_int_equal(world_waiting(w, 0, 1) + world_waiting(w, 1, 0), 0);
+	world_free(w);
+}
+
+static void nothing_is_lost_on_a_bad_network(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 100; seed < 110; seed++)
+		nothing_is_lost(seed, seed % 2 == 0 ? MODE_CALL : MODE_ANSWER);
+}
+
+/* An older copy of a vault is put back: what the other side still has comes again, what was lost with the
+ * copy does not, nothing is shown twice, and the two go on writing (PROTOCOL section 6, re-init). */
+static void an_older_vault_is_put_back(void **state)
+{
+	const struct request again[2] = {
+		{ .kind = REQ_START_AGAIN, .name = span_str("n1") },
+		{ .kind = REQ_START_AGAIN, .name = span_str("n0") },
+	};
+
+	(void)state;
+	for (size_t who = 0; who < 2; who++) {
+		struct world *w = world_new(200 + who, 2);
+
+		world_pair(w, 0, 1);
+		world_mode(w, 0, 1, MODE_CALL);
+		world_say(w, 0, 1, "a1");
+		world_say(w, 1, 0, "b1");
+		world_run(w, S(2));
+		world_backup(w, who);
+		for (unsigned sessions = 0; sessions < 3; sessions++) {
+			world_crash(w, 0);
+			world_run(w, S(15));
+		}
+		world_say(w, 0, 1, "a2");
+		world_say(w, 1, 0, "b2");
+		world_run(w, S(15));
+		assert_string_equal(world_texts(w, 0, 1, false), "b1|b2");
+		world_restore(w, who);
+		world_say(w, 0, 1, "a3");
+		world_say(w, 1, 0, "b3");
+		world_run(w, S(100));
+		/* The copy knows none of the secrets that are in use, but the anchor. */
+		assert_false(world_linked(w, 0, 1));
+		world_ask(w, who, &again[who]);
+		world_run(w, S(15));
+		assert_int_equal(w->nodes[1 - who].notices[NOTICE_ASKS_AGAIN], 1);
+		assert_false(world_linked(w, 0, 1));
+		world_ask(w, 1 - who, &again[1 - who]);
+		world_run(w, S(15));
+		assert_true(world_linked(w, 0, 1));
+		assert_string_equal(world_texts(w, 0, 1, false), "b1|b2|b3");
+		assert_string_equal(world_texts(w, 1, 0, false), "a1|a2|a3");
+		assert_int_equal(world_waiting(w, 0, 1) + world_waiting(w, 1, 0), 0);
+		world_free(w);
+	}
+}
+
+static void a_silent_or_blocked_contact_hears_nothing(void **state)
+{
+	struct world *w = world_new(4, 2);
+	const struct request block = { .kind = REQ_BLOCK, .name = span_str("n0"), .flag = true };
+	uint64_t sent;
+
+	(void)state;
+	world_pair(w, 0, 1);
+	world_mode(w, 0, 1, MODE_CALL);
+	world_mode(w, 1, 0, MODE_SILENT);
+	world_run(w, S(60));
+	assert_false(world_linked(w, 0, 1));
+	assert_int_equal(w->nodes[1].sent_datagrams + w->nodes[1].sent_calls, 0);
+	world_mode(w, 1, 0, MODE_ANSWER);
+	world_run(w, S(15));
+	assert_true(world_linked(w, 1, 0));
+	world_ask(w, 1, &block);
+	assert_false(world_linked(w, 1, 0));
+	sent = w->nodes[1].sent_datagrams + w->nodes[1].sent_calls;
+	world_run(w, S(600));
+	assert_int_equal(w->nodes[1].sent_datagrams + w->nodes[1].sent_calls, sent);
+	assert_false(world_linked(w, 0, 1)); /* three keep-alives were not answered */
+	assert_int_equal(world_say(w, 1, 0, "no"), REPLY_BLOCKED);
+	world_free(w);
+}
+
+static void a_clock_that_is_wrong_is_learned_or_refused(void **state)
+{
+	struct world *w = world_new(5, 2);
+	const struct request look = { .kind = REQ_LOOK, .flag = true };
+
+	(void)state;
+	world_pair(w, 0, 1);
+	w->nodes[1].clock_offset = 86400 * 365 * 3; /* three years ahead: no call of 0 is live to it */
+	world_mode(w, 0, 1, MODE_CALL);
+	world_run(w, S(60));
+	assert_false(world_linked(w, 0, 1));
+	world_ask(w, 1, &look); /* the person asks: the unit is searched */
+	world_run(w, S(15));
+	assert_true(world_linked(w, 0, 1));
+	world_crash(w, 0); /* the offset was learned */
+	world_run(w, S(300));
+	world_crash(w, 1);
+	world_run(w, S(200)); /* until a keep-alive tells 0 */
+	assert_true(world_linked(w, 1, 0));
+
+	w->nodes[1].clock_offset = -86400; /* earlier than it ever was: nothing is answered by itself */
+	world_crash(w, 1);
+	world_crash(w, 0);
+	world_run(w, S(60));
+	assert_false(world_linked(w, 1, 0));
+	assert_true(node_clock_is_wrong(w->nodes[1].node));
+	assert_true(w->nodes[1].notices[NOTICE_CLOCK] > 0);
+	world_free(w);
+}
+
+static void long_and_bad_messages(void **state)
+{
+	struct world *w = world_new(6, 2);
+	char *text = malloc(MESSAGE_BYTES_MAX + 2);
+
+	(void)state;
+	world_pair(w, 0, 1);
+	world_mode(w, 0, 1, MODE_CALL);
+	memset(text, 'x', MESSAGE_BYTES_MAX + 1);
+	text[MESSAGE_BYTES_MAX + 1] = '\0';
+	assert_int_equal(world_say(w, 0, 1, text), REPLY_TOO_LONG);
+	text[MESSAGE_BYTES_MAX] = '\0';
+	assert_int_equal(world_say(w, 0, 1, text), REPLY_OK);
+	assert_int_equal(world_say(w, 0, 1, ""), REPLY_EMPTY);
+	assert_int_equal(world_say(w, 0, 1, "\xc3"), REPLY_BAD_TEXT);
+	assert_int_equal(world_say(w, 0, 7, "nobody"), REPLY_UNKNOWN);
+	world_run(w, S(5));
+	assert_string_equal(world_texts(w, 1, 0, false), text);
+	free(text);
+	world_free(w);
+}
+
+static void a_long_queue_is_packed(void **state)
+{
+	struct world *w = world_new(7, 2);
+	char text[160];
+
+	(void)state;
+	world_pair(w, 0, 1);
+	for (unsigned i = 0; i < 3000; i++) {
+		memset(text, 'x', sizeof(text) - 1);
+		snprintf(text, 10, "%08u", i);
+		text[8] = ' ';
+		text[150] = '\0';
+		assert_int_equal(world_say(w, 1, 0, text), REPLY_OK);
+	}
+	w->delay_low_us = w->delay_high_us; /* nothing is overtaken, so nothing is taken for lost */
+	world_mode(w, 0, 1, MODE_CALL);
+	world_run(w, S(60));
+	assert_int_equal(world_waiting(w, 1, 0), 0);
+	assert_int_equal(strlen(world_texts(w, 0, 1, false)), 3000 * 151 - 1);
+	assert_in_range(w->nodes[1].sent_bytes, 3000 * 150, 3000 * 150 * 135 / 100);
+	world_free(w);
+}
+
+static void names_are_kept_clean(void **state)
+{
+	struct world *w = world_new(8, 3);
+	struct request rename = { .kind = REQ_RENAME, .name = span_str("n1") };
+	static const char *const bad[] = {
+		"",
+		" x",
+		"x ",
+		"a  b",
+		"-x",
+		"a\tb",
+		"a\nb",
+		"\xe2\x80\xaex",
+		"x\xe2\x80\x8b",
+		"\xe2\x81\xa6x",
+		"\xef\xbb\xbfx",
+		"x\xe2\x80\xa8",
+		"\xff",
+		"\xc0\x80",
+		"\xe3\x85\xa4",
+		"0123456789012345678901234567890123456789012345678901234567890123x"
+	};
+	static const char *const good[] = { "Ana", "J\xc3\xb6rg", "\xd8\xa2\xd9\x86\xd8\xa7",
+		                            "\xe5\xae\x89\xe5\xa8\x9c", "n1" };
+
+	(void)state;
+	world_pair(w, 0, 1);
+	world_pair(w, 0, 2);
+	for (size_t i = 0; i < COUNT_OF(bad); i++) {
+		rename.text = span_str(bad[i]);
+		assert_int_equal(world_ask(w, 0, &rename), REPLY_BAD_NAME);
+	}
+	for (size_t i = 0; i < COUNT_OF(good); i++) {
+		rename.text = span_str(good[i]);
+		assert_int_equal(world_ask(w, 0, &rename), REPLY_OK);
+		rename.name = rename.text;
+	}
+	rename.text = span_str("N2"); /* case does not tell two people apart */
+	assert_int_equal(world_ask(w, 0, &rename), REPLY_NAME_TAKEN);
+	world_free(w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nobody_calls_and_nothing_is_sent),
+		cmocka_unit_test(two_contacts_write_to_each_other),
+		cmocka_unit_test(nothing_is_lost_on_a_bad_network),
+		cmocka_unit_test(an_older_vault_is_put_back),
+		cmocka_unit_test(a_silent_or_blocked_contact_hears_nothing),
+		cmocka_unit_test(a_clock_that_is_wrong_is_learned_or_refused),
+		cmocka_unit_test(long_and_bad_messages),
+		cmocka_unit_test(a_long_queue_is_packed),
+		cmocka_unit_test(names_are_kept_clean),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,472 @@
+#include "tests/unit/world.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "node/crypto/kdf.h"
+#include "node/crypto/ratchet.h"
+#include "node/crypto/secrets.h"
+#include "store/conversations.h"
+#include "store/messages.h"
+
+#include "tests/unit/unit.h"
+
+enum { EVERYBODY = -1 };
+
+struct flight {
+	struct flight *next;
+	uint64_t at_us;
+	int to; /* a node, or EVERYBODY but from */
+	size_t from;
+	struct address source;
+	uint16_t port; /* 0: to the group */
+	struct address target;
+	size_t len;
+	uint8_t bytes[];
+};
+
+static void must(int r)
+{
+	if (r != 0)
+		fail_msg("%s", err_str(r));
+}
+
+/* ---- Nodes ----------------------------------------------------------------- */
+
+static void turn_begin(struct world *w, size_t i)
+{
+	must(store_begin(w->nodes[i].store));
+}
+
+static void fly(struct world *w, size_t from, const struct address *source, const struct address *target,
+                uint16_t port, struct span bytes)
+{
+	struct random *rng = &w->rng.base;
+	struct flight *f, **at = &w->flights;
+
+	if (!w->nodes[from].up || random_below(rng, 100) < w->loss)
+		return;
+	f = malloc(sizeof(*f) + bytes.len);
+	assert_non_null(f);
+	*f = (struct flight){
+		.at_us = w->now_us + random_between(rng, w->delay_low_us, w->delay_high_us),
+		.from = from,
+		.source = *source,
+		.port = port,
+		.len = bytes.len,
+	};
+	if (target != NULL)
+		f->target = *target;
+	memcpy(f->bytes, bytes.p, bytes.len);
+	while (*at != NULL && (*at)->at_us <= f->at_us)
+		at = &(*at)->next;
+	f->next = *at;
+	*at = f;
+}
+
+static struct world_path *path_of(struct world_node *n, uint32_t id)
+{
+	for (size_t i = 0; i < n->paths_len; i++)
+		if (n->paths[i].id == id)
+			return &n->paths[i];
+	return NULL;
+}
+
+static void send_over(struct world *w, size_t i, const struct world_path *p, struct span bytes)
+{
+	assert_true(bytes.len == 256 || bytes.len == 1232); /* PROTOCOL section 5 */
+	w->nodes[i].sent_datagrams++;
+	w->nodes[i].sent_bytes += bytes.len;
+	do
+		fly(w, i, &p->local, &p->remote, p->port, bytes);
+	while (random_below(&w->rng.base, 100) < w->twice);
+}
+
+static void note(struct world_node *n, const struct effect *e, struct span bytes)
+{
+	if (e->kind == FX_NOTICE) {
+		n->notices[e->notice]++;
+		if (bytes.len != 0)
+			snprintf(n->notice_text, sizeof(n->notice_text), "%.*s", (int)bytes.len,
+			         (const char *)bytes.p);
+		return;
+	}
+	n->reply = e->code;
+	n->reply_number = e->number;
+	snprintf(n->reply_text, sizeof(n->reply_text), "%.*s", (int)bytes.len, (const char *)bytes.p);
+}
+
+static void release(struct world *w, size_t i, const struct effect *e)
+{
+	struct world_node *n = &w->nodes[i];
+	const struct span bytes = effect_bytes(&n->fx, e);
+	struct world_path *p = path_of(n, e->path);
+
+	if (w->watch != NULL)
+		w->watch(w, i, e, bytes);
+	switch (e->kind) {
+	case FX_CALL:
+		n->sent_calls++;
+		fly(w, i, &e->local, NULL, 0, bytes);
+		break;
+	case FX_OPEN:
+		assert_true(n->paths_len < WORLD_PATHS_MAX);
+		n->paths[n->paths_len++] = (struct world_path){ e->path, e->port, e->local, e->remote };
+		break;
+	case FX_SEND:
+		if (p != NULL)
+			send_over(w, i, p, bytes);
+		break;
+	case FX_CLOSE:
+		assert_non_null(p); /* what was opened is closed, once */
+		*p = n->paths[--n->paths_len];
+		break;
+	case FX_REPLY:
+	case FX_NOTICE:
+		note(n, e, bytes);
+		break;
+	}
+}
+
+static void turn_end(struct world *w, size_t i)
+{
+	struct world_node *n = &w->nodes[i];
+
+	must(node_settle(n->node, w->now_us, w->clock0 + w->now_us / 1000000 + (uint64_t)n->clock_offset,
+	                 &n->fx));
+	must(store_commit(n->store));
+	for (size_t k = 0; k < n->fx.n; k++)
+		release(w, i, &n->fx.v[k]);
+	effects_clear(&n->fx);
+}
+
+void world_event(struct world *w, size_t i, struct event *ev)
+{
+	struct world_node *n = &w->nodes[i];
+
+	ev->now_us = w->now_us;
+	ev->clock = w->clock0 + w->now_us / 1000000 + (uint64_t)n->clock_offset;
+	turn_begin(w, i);
+	must(node_step(n->node, ev, &n->fx));
+	turn_end(w, i);
+}
+
+static void start(struct world *w, size_t i)
+{
+	struct world_node *n = &w->nodes[i];
+
+	must(store_begin(n->store));
+	must(node_new(&n->node, n->store, &n->rng.base,
+	              w->clock0 + w->now_us / 1000000 + (uint64_t)n->clock_offset));
+	must(store_commit(n->store));
+	n->paths_len = 0;
+	world_network(w, i, n->up);
+}
+
+void world_network(struct world *w, size_t i, bool up)
+{
+	struct world_node *n = &w->nodes[i];
+	struct event ev = { .kind = EV_NETWORK, .locals = &n->address, .locals_len = up };
+
+	n->up = up;
+	world_event(w, i, &ev);
+}
+
+void world_crash(struct world *w, size_t i)
+{
+	node_free(w->nodes[i].node);
+	start(w, i);
+}
+
+static void copy_file(const char *from, const char *to)
+{
+	char command[1024];
+
+	snprintf(command, sizeof(command), "cp %s %s", from, to);
+	assert_int_equal(system(command), 0);
+}
+
+void world_backup(struct world *w, size_t i)
+{
+	struct world_node *n = &w->nodes[i];
+	char copy[300];
+
+	snprintf(copy, sizeof(copy), "%s.copy", n->file);
+	store_close(n->store);
+	copy_file(n->file, copy);
+	node_free(n->node);
+	must(store_open(&n->store, NULL, n->file));
+	start(w, i);
+}
+
+void world_restore(struct world *w, size_t i)
+{
+	struct world_node *n = &w->nodes[i];
+	char copy[300];
+
+	snprintf(copy, sizeof(copy), "%s.copy", n->file);
+	node_free(n->node);
+	store_close(n->store);
+	copy_file(copy, n->file);
+	must(store_open(&n->store, NULL, n->file));
+	start(w, i);
+}
+
+/* ---- The world ------------------------------------------------------------- */
+
+struct world *world_new(uint64_t seed, size_t n)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	assert_non_null(w);
+	assert_true(sodium_init() >= 0);
+	*w = (struct world){
+		.n = n, .now_us = 1000000, .clock0 = 1800000000, .delay_low_us = 200, .delay_high_us = 2000
+	};
+	random_seeded_init(&w->rng, seed);
+	for (size_t i = 0; i < n; i++) {
+		struct world_node *node = &w->nodes[i];
+
+		snprintf(node->file, sizeof(node->file), "/dev/shm/flyleaf-world-%d-%zu", (int)getpid(), i);
+		unlink(node->file);
+		random_seeded_init(&node->rng, seed * 1000 + i + 1);
+		node->address =
+		        (struct address){ { [10] = 0xff, [11] = 0xff, 10, 0, 0, (uint8_t)(i + 1) }, 1 };
+		must(store_open(&node->store, NULL, node->file));
+		node->up = true;
+		start(w, i);
+	}
+	return w;
+}
+
+void world_free(struct world *w)
+{
+	while (w->flights != NULL) {
+		struct flight *f = w->flights;
+
+		w->flights = f->next;
+		free(f);
+	}
+	for (size_t i = 0; i < w->n; i++) {
+		char copy[300];
+
+		node_free(w->nodes[i].node);
+		store_close(w->nodes[i].store);
+		effects_deinit(&w->nodes[i].fx);
+		unlink(w->nodes[i].file);
+		snprintf(copy, sizeof(copy), "%s.copy", w->nodes[i].file);
+		unlink(copy);
+	}
+	free(w);
+}
+
+/* ---- Time and the network -------------------------------------------------- */
+
+static void land_on(struct world *w, size_t i, const struct flight *f)
+{
+	struct world_node *n = &w->nodes[i];
+	struct event ev = { .bytes = { f->bytes, f->len }, .from = f->source, .ttl = 255 };
+
+	if (!n->up)
+		return;
+	if (f->port == 0) {
+		ev.kind = EV_CALL;
+		world_event(w, i, &ev);
+		return;
+	}
+	for (size_t k = 0; k < n->paths_len; k++) {
+		const struct world_path *p = &n->paths[k];
+
+		if (p->port != f->port || memcmp(p->local.ip, f->target.ip, 16) != 0 ||
+		    memcmp(p->remote.ip, f->source.ip, 16) != 0)
+			continue;
+		ev.kind = EV_DATAGRAM;
+		ev.path = p->id;
+		world_event(w, i, &ev);
+		return;
+	}
+}
+
+static void land(struct world *w)
+{
+	struct flight *f = w->flights;
+
+	w->flights = f->next;
+	for (size_t i = 0; i < w->n; i++)
+		if (f->port == 0 || memcmp(f->target.ip, w->nodes[i].address.ip, 16) == 0)
+			land_on(w, i, f);
+	free(f);
+}
+
+void world_run(struct world *w, uint64_t for_us)
+{
+	const uint64_t until = w->now_us + for_us;
+
+	for (;;) {
+		uint64_t next = w->flights != NULL ? w->flights->at_us : UINT64_MAX;
+		size_t who = w->n;
+
+		for (size_t i = 0; i < w->n; i++) {
+			const uint64_t due = node_deadline_us(w->nodes[i].node);
+
+			if (due < next) {
+				next = due;
+				who = i;
+			}
+		}
+		if (next > until)
+			break;
+		w->now_us = MAX(w->now_us, next);
+		if (who == w->n) {
+			land(w);
+		} else {
+			struct event tick = { .kind = EV_TICK };
+
+			world_event(w, who, &tick);
+			w->now_us++; /* a node that is due for ever must not stop the clock */
+		}
+	}
+	w->now_us = until;
+}
+
+/* ---- People ---------------------------------------------------------------- */
+
+static void add_contact(struct world *w, size_t i, size_t other, enum pair_role role,
+                        const struct key_pair *s, const struct public_key *peer_s,
+                        const struct secrets_result *result, const struct ratchet_root *root,
+                        const struct key_pair *r, const struct public_key *peer_r)
+{
+	struct world_node *n = &w->nodes[i];
+	struct contact_record c = { .state = CONTACT_CONFIRMED, .s = *s, .peer_s = *peer_s, .role = role };
+	struct conversation_record v = { 0 };
+	struct writer out = WRITER_ON(v.ratchet);
+	struct ratchet ratchet;
+
+	snprintf(c.name, sizeof(c.name), "n%zu", other);
+	c.cur = result->l0;
+	c.anchor = result->anchor;
+	must(ratchet_init(&ratchet, role, root, r, peer_r, &n->rng.base));
+	ratchet_encode(&out, &ratchet);
+	v.ratchet_len = out.len;
+	must(store_begin(n->store));
+	must(contacts_add(n->store, &c));
+	v.contact = c.id;
+	must(conversation_save(n->store, &v));
+	must(store_commit(n->store));
+	node_free(n->node);
+	start(w, i);
+}
+
+void world_pair(struct world *w, size_t a, size_t b)
+{
+	struct key_pair s[2], r[2];
+	struct sym_key q[2];
+	struct root_secret root;
+	struct secrets_result result;
+	struct ratchet_root ratchet;
+	enum pair_role role;
+
+	for (size_t i = 0; i < 2; i++) {
+		key_pair_new(&s[i], &w->rng.base);
+		key_pair_new(&r[i], &w->rng.base);
+		random_bytes(&w->rng.base, q[i].b, sizeof(q[i].b));
+	}
+	must(secrets_role(&role, &s[0].public, &s[1].public));
+	const size_t ia = role == ROLE_A ? 0 : 1, ib = 1 - ia;
+	const struct secrets_pair pair = { s[ia].public, s[ib].public, r[ia].public, r[ib].public };
+
+	must(secrets_root_qr(&root, &pair, role, &s[0].secret, &r[0].secret, &q[ia], &q[ib]));
+	secrets_of_root(&result, &root);
+	ratchet = (struct ratchet_root){ .rk0 = result.rk0, .ha = result.ha, .nb = result.nb };
+	secrets_aid(&ratchet.aid, &pair.s_a, &pair.s_b, 0);
+	add_contact(w, a, b, role, &s[0], &s[1].public, &result, &ratchet, &r[0], &r[1].public);
+	add_contact(w, b, a, role == ROLE_A ? ROLE_B : ROLE_A, &s[1], &s[0].public, &result, &ratchet, &r[1],
+	            &r[0].public);
+}
+
+enum reply_code world_ask(struct world *w, size_t i, const struct request *q)
+{
+	struct event ev = { .kind = EV_REQUEST, .request = q };
+
+	world_event(w, i, &ev);
+	return w->nodes[i].reply;
+}
+
+static struct span name_of(size_t i, char buf[static 8])
+{
+	snprintf(buf, 8, "n%zu", i % WORLD_NODES_MAX);
+	return span_str(buf);
+}
+
+enum reply_code world_say(struct world *w, size_t from, size_t to, const char *text)
+{
+	char name[8];
+	const struct request q = { .kind = REQ_SEND, .name = name_of(to, name), .text = span_str(text) };
+
+	return world_ask(w, from, &q);
+}
+
+enum reply_code world_mode(struct world *w, size_t i, size_t contact, enum contact_mode mode)
+{
+	char name[8];
+	const struct request q = { .kind = REQ_MODE, .name = name_of(contact, name), .mode = mode };
+
+	return world_ask(w, i, &q);
+}
+
+static void view(const struct world *w, size_t i, size_t contact, struct contact_view *out)
+{
+	char name[8];
+	const int at = node_contact_find(w->nodes[i].node, name_of(contact, name));
+
+	assert_true(at >= 0);
+	node_contact_view(w->nodes[i].node, (size_t)at, out);
+}
+
+bool world_linked(const struct world *w, size_t i, size_t contact)
+{
+	struct contact_view v;
+
+	view(w, i, contact, &v);
+	return v.linked;
+}
+
+int64_t world_waiting(const struct world *w, size_t i, size_t contact)
+{
+	struct contact_view v;
+
+	view(w, i, contact, &v);
+	return v.waiting;
+}
+
+struct texts {
+	char buf[1 << 20];
+	size_t len;
+	bool own;
+};
+
+static int add_text(void *arg, const struct message *m)
+{
+	struct texts *t = arg;
+
+	if (m->own == t->own)
+		t->len += (size_t)snprintf(t->buf + t->len, sizeof(t->buf) - t->len, "%s%.*s",
+		                           t->len == 0 ? "" : "|", (int)m->content.len,
+		                           (const char *)m->content.p);
+	return 0;
+}
+
+const char *world_texts(struct world *w, size_t i, size_t contact, bool own)
+{
+	static struct texts t;
+	struct contact_view v;
+
+	view(w, i, contact, &v);
+	t.len = 0;
+	t.buf[0] = '\0';
+	t.own = own;
+	must(messages_each(w->nodes[i].store, v.record->id, 0, INT64_MAX, add_text, &t));
+	return t.buf;
+}

@@ -1,0 +1,79 @@
+/*
+ * world.h: a few nodes on one network and one virtual clock, for the tests of the core.
+ *
+ * The network delivers calls to everybody and datagrams to the path that is connected
+ * the other way round; it may lose, double and delay them. Everything follows from the
+ * seed. Each node has a real store in a file of its own.
+ */
+#ifndef TESTS_UNIT_WORLD_H
+#define TESTS_UNIT_WORLD_H
+
+#include "node/core/node.h"
+#include "node/crypto/random.h"
+
+enum { WORLD_NODES_MAX = 8, WORLD_PATHS_MAX = 64 };
+
+struct world_path {
+	uint32_t id;
+	uint16_t port;
+	struct address local, remote;
+};
+
+struct world_node {
+	struct node *node;
+	struct store *store;
+	char file[256];
+	struct random_seeded rng;
+	struct effects fx;
+	struct address address;
+	bool up;              /* on the network */
+	int64_t clock_offset; /* its clock minus the world's */
+	struct world_path paths[WORLD_PATHS_MAX];
+	size_t paths_len;
+	/* What came out. */
+	enum reply_code reply;
+	int64_t reply_number;
+	char reply_text[256];
+	unsigned notices[NOTICE_CLOCK + 1];
+	char notice_text[256]; /* of the last notice that had one */
+	uint64_t sent_calls, sent_datagrams, sent_bytes;
+};
+
+struct world {
+	struct world_node nodes[WORLD_NODES_MAX];
+	size_t n;
+	uint64_t now_us, clock0;
+	struct random_seeded rng;
+	unsigned loss, twice; /* per cent */
+	uint64_t delay_low_us, delay_high_us;
+	struct flight *flights; /* in the air, soonest first */
+	void (*watch)(struct world *w, size_t node, const struct effect *e,
+	              struct span bytes); /* may be NULL */
+};
+
+struct world *world_new(uint64_t seed, size_t n);
+void world_free(struct world *w);
+
+/* Two contacts, as a pairing would leave them: `confirmed`, mode answer. Names are "n0", "n1" ... */
+void world_pair(struct world *w, size_t a, size_t b);
+/* One turn with a request; what came back is in the node. */
+enum reply_code world_ask(struct world *w, size_t i, const struct request *q);
+enum reply_code world_say(struct world *w, size_t from, size_t to, const char *text);
+enum reply_code world_mode(struct world *w, size_t i, size_t contact, enum contact_mode mode);
+/* One turn with an event. */
+void world_event(struct world *w, size_t i, struct event *ev);
+/* On or off the network. */
+void world_network(struct world *w, size_t i, bool up);
+void world_run(struct world *w, uint64_t for_us);
+/* The process ends without warning and starts again from its store. */
+void world_crash(struct world *w, size_t i);
+/* Keeps a copy of the store; puts it back. */
+void world_backup(struct world *w, size_t i);
+void world_restore(struct world *w, size_t i);
+
+bool world_linked(const struct world *w, size_t i, size_t contact);
+/* The texts that i has of contact, in order, own or received ones, joined with '|'. */
+const char *world_texts(struct world *w, size_t i, size_t contact, bool own);
+int64_t world_waiting(const struct world *w, size_t i, size_t contact);
+
+#endif
