@@ -510,6 +510,17 @@ static void the_others_delay_is_no_distance(void **state)
 	assert_int_equal(r->rtt_min_us, 10000);
 }
 
+/* The delay that an ack tells is that of its largest, which may be an ack itself. */
+static void an_ack_in_between_gives_a_sample_too(void **state)
+{
+	struct recovery *r = *state;
+
+	send_one(r, 0, 256, 0);
+	assert_int_equal(recovery_on_sent(r, 1, 256, NULL, 0, 15000), 0);
+	assert_int_equal(ack_after(r, 0, 2, 1000, 20000), 0);
+	assert_true(r->rtt_known && r->rtt_smoothed_us == 5000);
+}
+
 /* As many as may go now. */
 static unsigned send_all(struct recovery *r, uint64_t *pn, uint64_t now_us)
 {
@@ -593,6 +604,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(probes_back_off, single_setup, single_teardown),
 		cmocka_unit_test_setup_teardown(a_full_list_still_probes, single_setup, single_teardown),
 		cmocka_unit_test_setup_teardown(the_others_delay_is_no_distance, single_setup,
+		                                single_teardown),
+		cmocka_unit_test_setup_teardown(an_ack_in_between_gives_a_sample_too, single_setup,
 		                                single_teardown),
 		cmocka_unit_test_setup_teardown(pacing_suits_a_slow_timer, single_setup, single_teardown),
 		cmocka_unit_test(an_ack_is_due_when_it_should_be),

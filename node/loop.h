@@ -1,0 +1,55 @@
+/*
+ * loop.h: the driver of a node: what happens outside becomes events, what the core decides leaves after the
+ * commit.
+ *
+ * All events of one loop iteration are one turn and one transaction:
+ *
+ *     the first event: store_begin | every event: node_step | before the next wait: node_settle,
+ * store_commit, then the effects go to the carrier and to the faces
+ *
+ * When our own memory or disk fails, the turn is rolled back, paths are closed without a word, and node and
+ * store start again from the disk (PROTOCOL section 8, crash rule 4); when that fails too, or again and
+ * again, the loop ends.
+ */
+#ifndef NODE_LOOP_H
+#define NODE_LOOP_H
+
+#include "node/core/node.h"
+#include "transport/lan.h"
+
+enum {
+	LOOP_RESTARTS_MAX = 4,    /* in a row, ... */
+	LOOP_RESTART_CALM_S = 60, /* ... which a minute without a failure ends */
+	LOOP_POWER_MS = 60000,    /* the battery is looked at this often */
+	LOOP_TIMER_MAX_MS = 3600000
+};
+
+struct loop_options {
+	/* Opens the rows of the notebook, again after a failure; whoever calls loop_run() holds the
+	 * notebook's lock all the while. Returns 0 or an enum err. */
+	int (*open)(void *arg, struct store **out);
+	void *arg;
+	const char *home;   /* the folder of the control socket; NULL: none */
+	const char *report; /* what was noticed when the notebook was opened, for status; NULL: nothing */
+	struct lan_options lan;
+	struct random *rng;
+};
+
+struct loop;
+
+/* Runs until a face, SIGTERM, SIGINT or SIGHUP locks it. options outlive it. Returns 0 or the enum err that
+ * ended it; what failed is said on stderr. */
+must_check int loop_run(const struct loop_options *options);
+
+/* For the control socket. The node and the store are what was committed unless loop_in_turn(). */
+const struct loop_options *loop_options(const struct loop *l);
+bool loop_in_turn(const struct loop *l);
+const struct node *loop_node(const struct loop *l);
+struct store *loop_store(const struct loop *l);
+const struct lan *loop_lan(const struct loop *l);
+bool loop_on_battery(const struct loop *l);
+/* Its reply comes after the commit, by control_reply(), or control_failed() when the turn fails. */
+void loop_request(struct loop *l, const struct request *request);
+void loop_lock(struct loop *l);
+
+#endif
