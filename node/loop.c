@@ -20,18 +20,19 @@ struct loop {
 	uv_loop_t uv;
 	uv_idle_t idle;
 	uv_check_t check;
-	uv_timer_t tick, power;
+	uv_timer_t tick, power, tidy;
 	uv_signal_t signals[COUNT_OF(locking_signals)];
 	size_t signals_open;
 	struct lan *lan;
 	struct control *control; /* NULL without a home */
-	struct store *store;
+	struct store *store;     /* borrowed */
 	struct node *node;
 	struct effects fx;        /* of the open turn */
 	struct effects releasing; /* of the one before: what a release causes belongs to the next turn */
 	bool in_turn;
 	int failure; /* of the open turn */
 	bool locking;
+	bool untidy;
 	bool on_battery;
 	unsigned restarts;
 	uint64_t failed_us;
@@ -131,6 +132,13 @@ static void on_power(uv_timer_t *timer)
 	feed_network(l);
 }
 
+static void on_tidy(uv_timer_t *timer)
+{
+	struct loop *l = timer->data;
+
+	l->untidy = l->options->tidy != NULL;
+}
+
 static void on_signal(uv_signal_t *signal, int number)
 {
 	(void)number;
@@ -201,7 +209,6 @@ static void shut_node(struct loop *l)
 {
 	node_free(l->node);
 	l->node = NULL;
-	store_close(l->store);
 	l->store = NULL;
 	effects_clear(&l->fx);
 }
@@ -260,6 +267,15 @@ static void end_turn(struct loop *l)
 		start_again(l, r);
 }
 
+static void tidy(struct loop *l)
+{
+	const int r = l->options->tidy(l->options->arg);
+
+	l->untidy = false;
+	if (r != 0)
+		start_again(l, r);
+}
+
 static void handle_closed(uv_handle_t *handle)
 {
 	(void)handle;
@@ -273,7 +289,8 @@ static void part_closed(void *arg)
 static void close_all(struct loop *l)
 {
 	uv_handle_t *const handles[] = { (uv_handle_t *)&l->idle, (uv_handle_t *)&l->check,
-		                         (uv_handle_t *)&l->tick, (uv_handle_t *)&l->power };
+		                         (uv_handle_t *)&l->tick, (uv_handle_t *)&l->power,
+		                         (uv_handle_t *)&l->tidy };
 
 	for (size_t i = 0; i < COUNT_OF(handles); i++)
 		uv_close(handles[i], handle_closed);
@@ -291,6 +308,8 @@ static void on_check(uv_check_t *check)
 
 	if (l->in_turn)
 		end_turn(l);
+	if (l->untidy && !l->in_turn && !l->locking)
+		tidy(l);
 	if (!l->locking)
 		control_resume(l->control);
 	else if (!uv_is_closing((uv_handle_t *)&l->check))
@@ -338,11 +357,13 @@ bool loop_on_battery(const struct loop *l)
 static int init_handles(struct loop *l)
 {
 	int r = uv_idle_init(&l->uv, &l->idle) | uv_check_init(&l->uv, &l->check) |
-	        uv_timer_init(&l->uv, &l->tick) | uv_timer_init(&l->uv, &l->power);
+	        uv_timer_init(&l->uv, &l->tick) | uv_timer_init(&l->uv, &l->power) |
+	        uv_timer_init(&l->uv, &l->tidy);
 
-	l->check.data = l->tick.data = l->power.data = l;
+	l->check.data = l->tick.data = l->power.data = l->tidy.data = l;
 	r |= uv_check_start(&l->check, on_check) |
-	     uv_timer_start(&l->power, on_power, LOOP_POWER_MS, LOOP_POWER_MS);
+	     uv_timer_start(&l->power, on_power, LOOP_POWER_MS, LOOP_POWER_MS) |
+	     uv_timer_start(&l->tidy, on_tidy, LOOP_TIDY_MS, LOOP_TIDY_MS);
 	for (size_t i = 0; i < COUNT_OF(locking_signals); i++) {
 		if (uv_signal_init(&l->uv, &l->signals[i]) != 0)
 			return ERR_SYSTEM;

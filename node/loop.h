@@ -20,14 +20,19 @@
 enum {
 	LOOP_RESTARTS_MAX = 4,    /* in a row, ... */
 	LOOP_RESTART_CALM_S = 60, /* ... which a minute without a failure ends */
+	LOOP_TIDY_MS = 86400000,  /* PROTOCOL section 8: compaction */
 	LOOP_POWER_MS = 60000,    /* the battery is looked at this often */
 	LOOP_TIMER_MAX_MS = 3600000
 };
 
 struct loop_options {
-	/* Opens the rows of the notebook, again after a failure; whoever calls loop_run() holds the
+	/* Gives the rows of the open notebook, which stay the opener's; when it is asked again, a turn
+	 * failed: it forgets them and opens the notebook from the disk. Whoever calls loop_run() holds the
 	 * notebook's lock all the while. Returns 0 or an enum err. */
 	int (*open)(void *arg, struct store **out);
+	/* Erases what was deleted, once a day between two turns; NULL: nothing does. Returns 0 or an enum
+	 * err. */
+	int (*tidy)(void *arg);
 	void *arg;
 	const char *home;   /* the folder of the control socket; NULL: none */
 	const char *report; /* what was noticed when the notebook was opened, for status; NULL: nothing */

@@ -222,8 +222,15 @@ struct place {
 
 static int open_rows(void *arg, struct store **out)
 {
+	static struct store *rows;
+	int r;
+
 	(void)arg;
-	return store_open(out, NULL, ":memory:");
+	store_close(rows);
+	rows = NULL;
+	r = store_open(&rows, NULL, ":memory:");
+	*out = rows;
+	return r;
 }
 
 static void start(struct place *p)
