@@ -217,8 +217,15 @@ static int open_node(struct loop *l)
 {
 	int r = l->options->open(l->options->arg, &l->store);
 
+	if (r != 0)
+		return r;
+	r = store_begin(l->store); /* it forgets what has grown old */
 	if (r == 0)
 		r = node_new(&l->node, l->store, l->options->rng, wall_clock());
+	if (r == 0)
+		r = store_commit(l->store);
+	else
+		store_rollback(l->store);
 	if (r != 0)
 		shut_node(l);
 	return r;

@@ -86,7 +86,6 @@ static struct effect *add_effect(struct effects *fx, const char *text)
 int node_new(struct node **out, struct store *store, struct random *rng, uint64_t clock)
 {
 	struct node *n = calloc(1, sizeof(*n));
-	int r;
 
 	(void)rng;
 	(void)clock;
@@ -97,13 +96,8 @@ int node_new(struct node **out, struct store *store, struct random *rng, uint64_
 		                           .safety = "12345 67890",
 		                           .s.public.b = { 1 },
 		                           .peer_s.b = { 2 } };
-	r = store_begin(store);
-	if (r == 0)
-		r = contacts_add(store, &n->anna);
-	if (r == 0)
-		r = store_commit(store);
 	*out = n;
-	return r;
+	return contacts_add(store, &n->anna);
 }
 
 void node_free(struct node *n)
