@@ -1,5 +1,6 @@
 #include "store/pagevfs.h"
 
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -14,7 +15,6 @@ struct pagevfs {
 	struct pagelog *log; /* borrowed */
 	struct random *rng;  /* borrowed */
 	bool open;
-	int err; /* of the last file operation that failed */
 };
 
 struct pagefile {
@@ -22,10 +22,9 @@ struct pagefile {
 	struct pagevfs *v;
 };
 
-/* Keeps err for pagevfs_err() and gives SQLite's name for it, `otherwise` where there is none. */
-static int fail(struct pagevfs *v, int err, int otherwise)
+/* SQLite's name for err, from which sqlite_err() finds back; `otherwise` where there is none. */
+static int code_of(int err, int otherwise)
 {
-	v->err = err;
 	switch (err) {
 	case ERR_NOMEM:
 		return SQLITE_IOERR_NOMEM;
@@ -88,7 +87,7 @@ static int file_read(sqlite3_file *f, void *out, int len, sqlite3_int64 offset)
 		r = read_within(v, p, (uint32_t)pgno, from, n);
 		if (r != 0) {
 			memset(out, 0, (size_t)len);
-			return fail(v, r, SQLITE_IOERR_READ);
+			return code_of(r, SQLITE_IOERR_READ);
 		}
 		p += n;
 		left -= n;
@@ -104,11 +103,11 @@ static int file_write(sqlite3_file *f, const void *bytes, int len, sqlite3_int64
 
 	/* Whole pages only: another page size would come here. */
 	if (len != RECORD_PAGE || offset % RECORD_PAGE != 0)
-		return fail(v, ERR_SYSTEM, SQLITE_IOERR_WRITE);
+		return SQLITE_IOERR_WRITE;
 	if (offset / RECORD_PAGE >= PAGELOG_DB_PAGES_MAX)
-		return fail(v, ERR_FULL, SQLITE_FULL);
+		return SQLITE_FULL;
 	r = pagelog_write(v->log, (uint32_t)(offset / RECORD_PAGE) + 1, bytes);
-	return r == 0 ? SQLITE_OK : fail(v, r, SQLITE_IOERR_WRITE);
+	return r == 0 ? SQLITE_OK : code_of(r, SQLITE_IOERR_WRITE);
 }
 
 static int file_truncate(sqlite3_file *f, sqlite3_int64 size)
@@ -117,7 +116,7 @@ static int file_truncate(sqlite3_file *f, sqlite3_int64 size)
 	const sqlite3_int64 pages = (size + RECORD_PAGE - 1) / RECORD_PAGE;
 
 	if (pages > PAGELOG_DB_PAGES_MAX)
-		return fail(v, ERR_FULL, SQLITE_FULL);
+		return SQLITE_FULL;
 	pagelog_resize(v->log, (uint32_t)pages);
 	return SQLITE_OK;
 }
@@ -128,7 +127,7 @@ static int file_sync(sqlite3_file *f, int flags)
 	const int r = pagelog_commit(v->log);
 
 	(void)flags;
-	return r == 0 ? SQLITE_OK : fail(v, r, SQLITE_IOERR_FSYNC);
+	return r == 0 ? SQLITE_OK : code_of(r, SQLITE_IOERR_FSYNC);
 }
 
 static int file_size(sqlite3_file *f, sqlite3_int64 *out)
@@ -283,7 +282,7 @@ static int vfs_last_error(sqlite3_vfs *base, int len, char *out)
 int pagevfs_new(struct pagevfs **out, struct pagelog *log, struct random *rng)
 {
 	struct pagevfs *v;
-	int r = sqlite_setup();
+	const int r = sqlite_setup();
 
 	if (r != 0)
 		return r;
@@ -328,53 +327,4 @@ void pagevfs_free(struct pagevfs *v)
 const char *pagevfs_name(const struct pagevfs *v)
 {
 	return v->name;
-}
-
-int pagevfs_err(const struct pagevfs *v, int sqlite_code)
-{
-	switch (sqlite_code & 0xff) {
-	case SQLITE_OK:
-	case SQLITE_ROW:
-	case SQLITE_DONE:
-		return 0;
-	case SQLITE_NOMEM:
-		return ERR_NOMEM;
-	case SQLITE_FULL:
-		return ERR_FULL;
-	case SQLITE_READONLY:
-		return ERR_READONLY;
-	case SQLITE_CORRUPT:
-	case SQLITE_NOTADB:
-		return ERR_CORRUPT;
-	case SQLITE_IOERR:
-		return sqlite_code == SQLITE_IOERR_NOMEM ? ERR_NOMEM : v->err != 0 ? v->err : ERR_IO;
-	case SQLITE_BUSY:
-	case SQLITE_LOCKED:
-		return ERR_BUSY;
-	default:
-		return ERR_SYSTEM;
-	}
-}
-
-int pagevfs_open(struct pagevfs *v, sqlite3 **out, unsigned cache_kib)
-{
-	char settings[256];
-	sqlite3 *db = NULL;
-	int r = sqlite3_open_v2("notebook", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_PRIVATECACHE, v->name);
-
-	sqlite3_snprintf(sizeof(settings), settings,
-	                 "PRAGMA locking_mode=EXCLUSIVE; PRAGMA page_size=4096; PRAGMA journal_mode=MEMORY;"
-	                 "PRAGMA temp_store=MEMORY; PRAGMA cache_spill=OFF; PRAGMA synchronous=FULL;"
-	                 "PRAGMA cache_size=-%u",
-	                 cache_kib);
-	if (r == SQLITE_OK)
-		r = sqlite3_extended_result_codes(db, 1);
-	if (r == SQLITE_OK)
-		r = sqlite3_exec(db, settings, NULL, NULL, NULL);
-	if (r != SQLITE_OK) {
-		sqlite3_close(db);
-		return pagevfs_err(v, r);
-	}
-	*out = db;
-	return 0;
 }
