@@ -42,7 +42,7 @@ struct pagelog {
 	int files[SLOTS_PLACES_MAX]; /* all logs, -1 where there is none */
 	uint64_t sizes[SLOTS_PLACES_MAX];
 	struct sym_key *key; /* owned, guarded */
-	bool readonly, dead;
+	bool readonly, dead, begun;
 
 	uint64_t seq; /* of the next commit */
 	uint64_t end; /* where it goes */
@@ -750,7 +750,7 @@ static int scan(struct pagelog *log, struct pagelog_report *report)
 		before = here;
 	}
 	if (r == HEAD_NONE)
-		r = log->seq > 0 ? commit_check(log, &before, h) : 0;
+		r = log->seq > (log->begun ? 1 : 0) ? commit_check(log, &before, h) : 0;
 	if (r == HEAD_NONE) {
 		back_to(log, &before);
 		r = 0;
@@ -763,7 +763,7 @@ static int scan(struct pagelog *log, struct pagelog_report *report)
 		report->cut = PAGELOG_BROKEN;
 	collect_nothing(log);
 	free(h);
-	return r;
+	return r == 0 && log->begun && log->seq == 0 ? ERR_CORRUPT : r;
 }
 
 static int log_path(char out[static DISK_PATH_MAX], const char *dir, unsigned place, const char *suffix)
@@ -914,6 +914,8 @@ int pagelog_mount(struct pagelog **out, const struct pagelog_place *where, const
 	int r = log != NULL ? 0 : ERR_NOMEM;
 
 	*report = (struct pagelog_report){ 0 };
+	if (r == 0)
+		log->begun = where->begun;
 	for (unsigned i = 0; r == 0 && i < where->places; i++)
 		r = open_log(log, i);
 	if (r == 0)

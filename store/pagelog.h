@@ -46,6 +46,8 @@ struct pagelog_place {
 	const char *dir;   /* borrowed during the call */
 	unsigned places;   /* N of the vault */
 	unsigned place;    /* below it */
+	bool begun;        /* its first commit is known to be on the disk: the slot's generation is above 1,
+	                    * a compaction has synced it. Then it is never taken for torn, nor the log for empty. */
 };
 
 struct pagelog;

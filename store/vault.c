@@ -118,6 +118,7 @@ static struct pagelog_place place_of(const struct vault *v)
 		.dir = v->dir,
 		.places = slots_places(v->slots),
 		.place = v->keys->match.place,
+		.begun = v->keys->match.content.generation > 1,
 	};
 }
 

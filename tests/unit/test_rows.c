@@ -475,7 +475,7 @@ static struct pagevfs *page_vfs;
 
 static int make_log(void **state)
 {
-	const struct pagelog_place where = { disk_posix(), dir, 1, 0 };
+	const struct pagelog_place where = { disk_posix(), dir, 1, 0, false };
 	const struct sym_key key = { { 1 } };
 	struct pagelog_report report;
 

@@ -180,7 +180,7 @@ static void check_mount(struct pagelog *log, const struct pagelog_report *report
 static void run_mount(const json_t *in, const json_t *out, const json_t *all)
 {
 	struct memdisk *disk = case_alloc(sizeof(*disk));
-	const struct pagelog_place where = { &disk->base, "v", 1, 0 };
+	const struct pagelog_place where = { &disk->base, "v", 1, 0, false };
 	const struct span bytes = log_bytes(in, all);
 	struct pagelog_report report;
 	struct pagelog *log = NULL;
