@@ -88,7 +88,7 @@ int vault_find(struct vault **out, struct disk *disk, const char *home)
 	return 0;
 }
 
-static void forget(struct vault *v)
+void vault_forget(struct vault *v)
 {
 	store_close(v->store);
 	pagevfs_free(v->vfs);
@@ -104,7 +104,7 @@ void vault_close(struct vault *v)
 {
 	if (v == NULL)
 		return;
-	forget(v);
+	vault_forget(v);
 	slots_close(v->slots);
 	free(v);
 }
@@ -162,7 +162,7 @@ int vault_open(struct vault *v, const struct vault_guess *guess, struct random *
 	if (r == 0)
 		r = mount(v, rng, &found);
 	if (r != 0) {
-		forget(v);
+		vault_forget(v);
 		return r;
 	}
 	*report = found;
@@ -191,7 +191,7 @@ int vault_lock(struct vault *v)
 	store_close(v->store); /* an open turn would be in the way */
 	v->store = NULL;
 	r = vault_compact(v);
-	forget(v);
+	vault_forget(v);
 	return r;
 }
 
@@ -201,7 +201,7 @@ int vault_wipe(struct vault *v, struct random *rng)
 	const struct pagelog_place where = place_of(v);
 	int r, refilled;
 
-	forget(v);
+	vault_forget(v);
 	r = slots_wipe(v->slots, slot, rng);
 	refilled = pagelog_refill(&where, rng);
 	return r != 0 ? r : refilled;

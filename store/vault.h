@@ -81,6 +81,10 @@ must_check int vault_compact(struct vault *v);
  * Returns what the compaction did. */
 must_check int vault_lock(struct vault *v);
 
+/* Closes the notebook at once and forgets its keys, without the compaction; nothing where none is open. The
+ * vault stays found. After an error of a commit: so it can be opened from the disk again. */
+void vault_forget(struct vault *v);
+
 /* Destroys the open notebook for good: forgets the keys, overwrites its slots, refills its log, in this order
  * (PROTOCOL section 8). Returns 0 or the first enum err; the rest is done all the same. */
 must_check int vault_wipe(struct vault *v, struct random *rng);
