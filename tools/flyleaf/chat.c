@@ -18,12 +18,18 @@
 #include <utf8proc.h>
 
 #include "tools/flyleaf/client.h"
-#include "tools/flyleaf/messages.h"
+#include "tools/flyleaf/talk.h"
 #include "tools/flyleaf/report.h"
 #include "tools/flyleaf/show.h"
 #include "tools/flyleaf/term.h"
 
-enum { LINE_MAX_BYTES = 32000, SHOWN_AT_START = 20, READ_BYTES = 4096, SEQUENCE_MAX = 16 };
+enum {
+	NAME_BYTES_MAX = 256,
+	LINE_MAX_BYTES = 32000,
+	SHOWN_AT_START = 20,
+	READ_BYTES = 4096,
+	SEQUENCE_MAX = 16
+};
 
 enum key_state { KEY_PLAIN, KEY_ESCAPE, KEY_SEQUENCE };
 
@@ -40,7 +46,7 @@ enum {
 
 struct chat {
 	struct client *client;
-	const char *name;
+	char name[NAME_BYTES_MAX + 1]; /* as typed, then as the node has it */
 	int signals;
 	bool screen; /* a person types on a terminal */
 	struct termios before;
@@ -107,7 +113,7 @@ static void draw_line(const struct chat *c)
 static int print_each(void *arg, const char *name, const json_t *message)
 {
 	(void)arg;
-	messages_print(name, message, false);
+	talk_print(name, message, false);
 	return 0;
 }
 
@@ -116,21 +122,23 @@ static int catch_up(struct chat *c)
 	int r;
 
 	clear_line(c);
-	r = messages_each(c->client, c->name, c->next, 0, &c->next, print_each, NULL);
+	r = talk_each(c->client, c->name, c->next, 0, &c->next, print_each, NULL);
 	fflush(stdout);
 	return r;
 }
 
 static int refresh(struct chat *c)
 {
-	json_t *contact;
-	int r = client_ask(&contact, c->client, "show", json_pack("{s:s}", "name", c->name));
+	json_t *reply, *contact;
+	int r = client_ask(&reply, c->client, "show", json_pack("{s:s}", "name", c->name));
 
 	if (r != 0)
 		return r;
+	contact = json_object_get(reply, "contact");
 	c->waiting = client_number(contact, "waiting");
 	c->here = client_flag(contact, "linked");
-	json_decref(contact);
+	snprintf(c->name, sizeof(c->name), "%s", client_text(contact, "name"));
+	json_decref(reply);
 	return 0;
 }
 
@@ -362,7 +370,7 @@ static int begin(struct chat *c)
 	if (r != 0)
 		return r;
 	screen_enter(c);
-	return messages_each(c->client, c->name, 0, SHOWN_AT_START, &c->next, print_each, NULL);
+	return talk_each(c->client, c->name, 0, SHOWN_AT_START, &c->next, print_each, NULL);
 }
 
 int command_chat(const struct command_line *line)
@@ -372,7 +380,7 @@ int command_chat(const struct command_line *line)
 
 	if (c == NULL)
 		return report_err(ERR_NOMEM, "opening the conversation");
-	c->name = line->names[0];
+	snprintf(c->name, sizeof(c->name), "%s", line->names[0]);
 	c->signals = term_signals();
 	r = c->signals < 0 ? report_err(c->signals, "opening the conversation")
 	                   : client_open(&c->client, line->home);

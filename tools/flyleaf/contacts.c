@@ -123,7 +123,7 @@ static void print_details(const json_t *c)
 	printf("\nsafety number   ");
 	show_name(stdout, span_str(client_text(c, "safety")));
 	printf("\npaired          ");
-	show_time(stdout, (uint64_t)client_number(c, "paired_at"), (uint64_t)time(NULL));
+	show_time(stdout, (uint64_t)client_number(c, "paired"), (uint64_t)time(NULL));
 	printf(client_flag(c, "by_code") ? ", by a code\n" : ", by two QR codes\n");
 	printf("waiting         %lld\n", (long long)client_number(c, "waiting"));
 	if (client_flag(c, "by_code"))
@@ -139,9 +139,9 @@ int command_show(const struct command_line *line)
 	if (r != 0)
 		return r;
 	if (line->json)
-		r = print_json(reply);
+		r = print_json(json_object_get(reply, "contact"));
 	else
-		print_details(reply);
+		print_details(json_object_get(reply, "contact"));
 	json_decref(reply);
 	return r;
 }

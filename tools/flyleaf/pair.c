@@ -14,12 +14,12 @@
 #include <unistd.h>
 
 #include "tools/flyleaf/client.h"
-#include "tools/flyleaf/qr.h"
+#include "tools/flyleaf/picture.h"
 #include "tools/flyleaf/report.h"
 #include "tools/flyleaf/show.h"
 #include "tools/flyleaf/term.h"
 
-enum { GROUP_DIGITS = 5, GROUPS_COMPARED = 2, CODE_TEXT_MAX = QR_TEXT_MAX };
+enum { GROUP_DIGITS = 5, GROUPS_COMPARED = 2, CODE_TEXT_MAX = PICTURE_TEXT_MAX };
 
 struct pairing {
 	struct client *client;
@@ -68,7 +68,7 @@ static int show_picture(const char *text, const char *what)
 	int r;
 
 	printf("%s\n\n", what);
-	r = qr_print(stdout, text);
+	r = picture_print(stdout, text);
 	if (r != 0)
 		return report_err(r, "drawing the QR code");
 	printf("\n%s\n\nIt serves once, for ten minutes. Ctrl-C stops it.\n", text);
@@ -193,17 +193,17 @@ static int read_code(char out[static CODE_TEXT_MAX + 1], const char *given)
 {
 	int r;
 
-	if (!qr_is_image_name(given)) {
+	if (!picture_is_name(given)) {
 		snprintf(out, CODE_TEXT_MAX + 1, "%s", given);
 		return 0;
 	}
-	r = qr_read(out, given);
-	if (r == QR_NO_CODE)
+	r = picture_read(out, given);
+	if (r == PICTURE_NO_CODE)
 		return report(
 		        EXIT_REFUSED,
 		        "Take the picture again: whole, straight and with light; or enter the text below it.",
 		        "no QR code can be read in this picture");
-	if (r == QR_NO_IMAGE)
+	if (r == PICTURE_NO_IMAGE)
 		return report(EXIT_REFUSED, "PNG, JPEG and PNM files of at most 32 MiB can be read.",
 		              "this file is not a picture that can be read");
 	if (r == ERR_ABSENT)
@@ -376,7 +376,8 @@ int command_confirm(const struct command_line *line)
 	if (r == 0)
 		r = client_ask(&reply, p.client, "show", json_pack("{s:s}", "name", p.name));
 	if (r == 0) {
-		snprintf(p.safety, sizeof(p.safety), "%s", client_text(reply, "safety"));
+		snprintf(p.safety, sizeof(p.safety), "%s",
+		         client_text(json_object_get(reply, "contact"), "safety"));
 		json_decref(reply);
 		if (line->number != NULL)
 			r = confirm(&p, line->number);

@@ -17,6 +17,8 @@
 #include <sodium.h>
 #include <utf8proc.h>
 
+#include "tools/flyleaf/report.h"
+
 static const int caught_signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU };
 static volatile sig_atomic_t caught; /* the last of them; a handler has no argument to reach it by */
 
@@ -183,20 +185,23 @@ void passphrase_wipe(struct passphrase *p)
 	*p = (struct passphrase){ 0 };
 }
 
-const char *passphrase_outcome_str(int outcome)
+int passphrase_report(int result)
 {
-	switch (outcome) {
+	switch (result) {
 	case PASSPHRASE_EMPTY:
-		return "the pass-phrase is empty";
+		return report(EXIT_REFUSED, "Type at least 8 characters.", "the pass-phrase is empty");
 	case PASSPHRASE_TOO_LONG:
-		return "the pass-phrase is longer than 1,024 bytes";
+		return report(EXIT_REFUSED, "Take a shorter one.",
+		              "the pass-phrase is longer than 1,024 bytes");
 	case PASSPHRASE_NOT_TEXT:
-		return "the pass-phrase is not valid UTF-8 text";
+		return report(EXIT_REFUSED, "Type it on a terminal that is set to UTF-8.",
+		              "the pass-phrase is not valid UTF-8 text");
 	case PASSPHRASE_NO_TERMINAL:
-		return "there is no terminal to ask for the pass-phrase on";
+		return report(EXIT_REFUSED, "Give it on a descriptor, as in: --passphrase-fd 3 3< FILE",
+		              "there is no terminal to ask for the pass-phrase on");
 	case PASSPHRASE_INTERRUPTED:
-		return "interrupted";
+		return report(EXIT_INTERRUPTED, NULL, "stopped; nothing was changed");
 	default:
-		return "the pass-phrase could not be read";
+		return report_err(result, "reading the pass-phrase");
 	}
 }

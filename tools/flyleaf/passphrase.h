@@ -41,6 +41,7 @@ must_check int passphrase_from_terminal(struct passphrase *out, const char *prom
 size_t passphrase_chars(const struct passphrase *p);
 bool passphrase_equal(const struct passphrase *a, const struct passphrase *b); /* in constant time */
 void passphrase_wipe(struct passphrase *p);                                    /* zeroed is allowed */
-const char *passphrase_outcome_str(int outcome);
+/* Says on stderr why there is none; takes an outcome or an enum err and returns the exit code. */
+int passphrase_report(int result);
 
 #endif

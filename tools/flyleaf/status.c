@@ -19,9 +19,12 @@ static void print_carriers(const json_t *status)
 	json_array_foreach(json_object_get(status, "carriers"), i, carrier)
 	{
 		bool works = client_flag(carrier, "works");
+		char what[64];
 
 		term_style(stdout, works ? TERM_GOOD : TERM_WARN);
-		printf("%-14s  %s", client_text(carrier, "name"), works ? "works" : "does not work");
+		snprintf(what, sizeof(what), "%s %s", client_text(carrier, "interface"),
+		         client_text(carrier, "family"));
+		printf("%-14s  %s", what, works ? "works" : "does not work");
 		term_style(stdout, TERM_PLAIN);
 		if (client_text(carrier, "why")[0] != '\0') {
 			fputs(": ", stdout);
@@ -83,6 +86,8 @@ int command_status(const struct command_line *line)
 	} else if (r == 0) {
 		print_carriers(status);
 		print_people(json_object_get(contacts, "contacts"));
+		if (client_text(status, "report")[0] != '\0')
+			printf("vault           %s\n", client_text(status, "report"));
 		if (client_flag(status, "looking"))
 			puts("looking         for your worker");
 		if (client_flag(status, "clock_wrong"))

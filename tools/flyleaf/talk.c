@@ -1,7 +1,7 @@
 /*
- * messages.c: send and read.
+ * talk.c: send and read.
  */
-#include "tools/flyleaf/messages.h"
+#include "tools/flyleaf/talk.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -27,7 +27,7 @@ static const char *state_note(const json_t *message)
 	return "  (waiting)";
 }
 
-void messages_print(const char *name, const json_t *message, bool with_state)
+void talk_print(const char *name, const json_t *message, bool with_state)
 {
 	bool own = client_flag(message, "own");
 	const json_t *text = json_object_get(message, "text");
@@ -59,7 +59,7 @@ static int print_each(void *arg, const char *name, const json_t *message)
 	int r;
 
 	if (!line->json) {
-		messages_print(name, message, true);
+		talk_print(name, message, true);
 		return 0;
 	}
 	/* A line each: the message with its contact. */
@@ -74,12 +74,12 @@ static int print_each(void *arg, const char *name, const json_t *message)
 
 /* ---- read ------------------------------------------------------------------ */
 
-int messages_each(struct client *client, const char *name, int64_t from, int64_t last, int64_t *next,
-                  int (*each)(void *arg, const char *name, const json_t *message), void *arg)
+int talk_each(struct client *client, const char *name, int64_t from, int64_t last, int64_t *next,
+              int (*each)(void *arg, const char *name, const json_t *message), void *arg)
 {
 	for (;;) {
-		json_t *args = json_pack("{s:s, s:i}", "name", name, "limit", MESSAGES_PER_READ), *reply,
-		       *list, *one;
+		json_t *args = json_pack("{s:s, s:i}", "name", name, "limit", TALK_PER_READ), *reply, *list,
+		       *one;
 		size_t i, n;
 		int r;
 
@@ -114,7 +114,7 @@ struct reading { /* how far each contact's conversation was shown, by name */
 static int read_on(struct reading *r, const char *name)
 {
 	int64_t next = client_number(r->shown, name);
-	int e = messages_each(r->client, name, next, 0, &next, print_each, (void *)(uintptr_t)r->line);
+	int e = talk_each(r->client, name, next, 0, &next, print_each, (void *)(uintptr_t)r->line);
 
 	json_object_set_new(r->shown, name, json_integer(next));
 	fflush(stdout);
@@ -127,8 +127,14 @@ static int read_all(struct reading *r)
 	size_t i;
 	int e;
 
-	if (r->line->names_len > 0)
-		return read_on(r, r->line->names[0]);
+	if (r->line->names_len > 0) { /* for the name as the node has it, which events tell */
+		e = client_ask(&reply, r->client, "show", json_pack("{s:s}", "name", r->line->names[0]));
+		if (e != 0)
+			return e;
+		e = read_on(r, client_text(json_object_get(reply, "contact"), "name"));
+		json_decref(reply);
+		return e;
+	}
 	e = client_ask(&reply, r->client, "contacts", NULL);
 	if (e != 0)
 		return e;
@@ -142,12 +148,10 @@ static int read_all(struct reading *r)
 	return e;
 }
 
-static int follow(struct reading *r)
+static int follow(struct reading *r, int signals)
 {
-	int signals = term_signals(), e = 0;
+	int e = 0;
 
-	if (signals < 0)
-		return report_err(signals, "following");
 	while (e == 0) {
 		struct pollfd stop = { .fd = signals, .events = POLLIN };
 		json_t *event;
@@ -170,14 +174,17 @@ static int follow(struct reading *r)
 int command_read(const struct command_line *line)
 {
 	struct reading r = { .line = line, .shown = json_object() };
-	int e = r.shown == NULL ? report_err(ERR_NOMEM, "reading") : client_open(&r.client, line->home);
+	int signals = line->follow ? term_signals() : 0;
+	int e = signals < 0       ? report_err(signals, "following")
+	        : r.shown == NULL ? report_err(ERR_NOMEM, "reading")
+	                          : client_open(&r.client, line->home);
 
 	if (e == 0 && line->follow)
 		e = client_do(r.client, "follow", NULL); /* before the first read: nothing falls between */
 	if (e == 0)
 		e = read_all(&r);
 	if (e == 0 && line->follow)
-		e = follow(&r);
+		e = follow(&r, signals);
 	client_close(r.client);
 	json_decref(r.shown);
 	return e;

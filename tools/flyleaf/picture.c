@@ -1,11 +1,11 @@
 /*
- * qr.c
+ * picture.c
  *
  * An image file comes from a camera or a stranger, and image decoders are large. So they run in a child that
  * reads the file first, then gives up every system call but memory, reading and writing what is open, and its
- * own end; its one product is at most QR_TEXT_MAX bytes in a pipe.
+ * own end; its one product is at most PICTURE_TEXT_MAX bytes in a pipe.
  */
-#include "tools/flyleaf/qr.h"
+#include "tools/flyleaf/picture.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +28,7 @@
 
 enum { SIDE_MAX = 8192, SECONDS_MAX = 10, QUIET = 2 /* modules of white around a printed code */ };
 
-struct picture {       /* 8 bits of grey */
+struct grey_image {    /* 8 bits of grey */
 	uint8_t *grey; /* owned */
 	unsigned width, height;
 };
@@ -40,7 +40,7 @@ static bool is_dark(const QRcode *q, int x, int y)
 	return x >= 0 && y >= 0 && x < q->width && y < q->width && (q->data[y * q->width + x] & 1) != 0;
 }
 
-int qr_print(FILE *out, const char *text)
+int picture_print(FILE *out, const char *text)
 {
 	QRcode *q = QRcode_encodeString(text, 0, QR_ECLEVEL_L, QR_MODE_8, 1); /* alphanumeric where it can */
 
@@ -61,7 +61,7 @@ int qr_print(FILE *out, const char *text)
 
 /* ---- Decoding, in the child ------------------------------------------------ */
 
-static bool picture_new(struct picture *p, unsigned width, unsigned height)
+static bool image_new(struct grey_image *p, unsigned width, unsigned height)
 {
 	if (width == 0 || height == 0 || width > SIDE_MAX || height > SIDE_MAX)
 		return false;
@@ -71,7 +71,7 @@ static bool picture_new(struct picture *p, unsigned width, unsigned height)
 	return p->grey != NULL;
 }
 
-static bool decode_png(struct picture *p, const uint8_t *file, size_t len)
+static bool decode_png(struct grey_image *p, const uint8_t *file, size_t len)
 {
 	png_image image = { .version = PNG_IMAGE_VERSION };
 	const png_color white = { 255, 255, 255 };
@@ -80,7 +80,7 @@ static bool decode_png(struct picture *p, const uint8_t *file, size_t len)
 	if (png_image_begin_read_from_memory(&image, file, len) == 0)
 		return false;
 	image.format = PNG_FORMAT_GRAY;
-	if (picture_new(p, image.width, image.height))
+	if (image_new(p, image.width, image.height))
 		good = png_image_finish_read(&image, &white, p->grey, (png_int_32)p->width, NULL) != 0;
 	png_image_free(&image);
 	return good;
@@ -103,7 +103,7 @@ static void jpeg_quiet(j_common_ptr info)
 	(void)info;
 }
 
-static bool decode_jpeg(struct picture *p, const uint8_t *file, size_t len)
+static bool decode_jpeg(struct grey_image *p, const uint8_t *file, size_t len)
 {
 	struct jpeg_decompress_struct info;
 	struct jpeg_failure failure;
@@ -118,7 +118,7 @@ static bool decode_jpeg(struct picture *p, const uint8_t *file, size_t len)
 	jpeg_read_header(&info, TRUE);
 	info.out_color_space = JCS_GRAYSCALE;
 	jpeg_start_decompress(&info);
-	if (info.output_components != 1 || !picture_new(p, info.output_width, info.output_height))
+	if (info.output_components != 1 || !image_new(p, info.output_width, info.output_height))
 		return false;
 	while (info.output_scanline < info.output_height) {
 		JSAMPROW row = p->grey + (size_t)info.output_scanline * p->width;
@@ -148,7 +148,7 @@ static bool pnm_number(unsigned *out, const uint8_t *file, size_t len, size_t *a
 }
 
 /* P4 (bits), P5 (grey) and P6 (colours), 8 bits each. */
-static bool decode_pnm(struct picture *p, const uint8_t *file, size_t len)
+static bool decode_pnm(struct grey_image *p, const uint8_t *file, size_t len)
 {
 	size_t at = 2, row, channels = file[1] == '6' ? 3 : 1;
 	unsigned width, height, largest = 255;
@@ -158,7 +158,7 @@ static bool decode_pnm(struct picture *p, const uint8_t *file, size_t len)
 	if (file[1] != '4' && (!pnm_number(&largest, file, len, &at) || largest != 255))
 		return false;
 	at++; /* the one space before the bytes */
-	if (!picture_new(p, width, height))
+	if (!image_new(p, width, height))
 		return false;
 	row = file[1] == '4' ? (width + 7) / 8 : width * channels;
 	if (at > len || len - at < row * height)
@@ -176,7 +176,7 @@ static bool decode_pnm(struct picture *p, const uint8_t *file, size_t len)
 	return true;
 }
 
-static bool decode(struct picture *p, const uint8_t *file, size_t len)
+static bool decode(struct grey_image *p, const uint8_t *file, size_t len)
 {
 	static const uint8_t png[] = { 0x89, 'P', 'N', 'G' }, jpeg[] = { 0xff, 0xd8, 0xff };
 
@@ -189,7 +189,7 @@ static bool decode(struct picture *p, const uint8_t *file, size_t len)
 	return false;
 }
 
-static size_t find_code(char out[static QR_TEXT_MAX], const struct picture *p)
+static size_t find_code(char out[static PICTURE_TEXT_MAX], const struct grey_image *p)
 {
 	zbar_image_scanner_t *scanner = zbar_image_scanner_create();
 	zbar_image_t *image = zbar_image_create();
@@ -205,7 +205,7 @@ static size_t find_code(char out[static QR_TEXT_MAX], const struct picture *p)
 	zbar_image_set_data(image, p->grey, (unsigned long)p->width * p->height, NULL);
 	if (zbar_scan_image(scanner, image) > 0)
 		symbol = zbar_image_first_symbol(image);
-	if (symbol != NULL && zbar_symbol_get_data_length(symbol) <= QR_TEXT_MAX) {
+	if (symbol != NULL && zbar_symbol_get_data_length(symbol) <= PICTURE_TEXT_MAX) {
 		len = zbar_symbol_get_data_length(symbol);
 		memcpy(out, zbar_symbol_get_data(symbol), len);
 	}
@@ -267,33 +267,33 @@ static uint8_t *load(int fd, size_t len)
 /* The child: never returns. Its exit code is an outcome, or 0 with the text in the pipe. */
 static void child(int fd, size_t len, int to)
 {
-	struct picture picture = { 0 };
-	char text[QR_TEXT_MAX];
+	struct grey_image picture = { 0 };
+	char text[PICTURE_TEXT_MAX];
 	const uint8_t *file = load(fd, len);
 	size_t n;
 
 	load_encodings();
 	if (file == NULL || !confine())
-		_exit(QR_NO_IMAGE);
+		_exit(PICTURE_NO_IMAGE);
 	if (!decode(&picture, file, len))
-		_exit(QR_NO_IMAGE);
+		_exit(PICTURE_NO_IMAGE);
 	n = find_code(text, &picture);
-	_exit(n > 0 && write(to, text, n) == (ssize_t)n ? 0 : QR_NO_CODE);
+	_exit(n > 0 && write(to, text, n) == (ssize_t)n ? 0 : PICTURE_NO_CODE);
 }
 
 /* ---- The parent ------------------------------------------------------------ */
 
-static int take_text(char out[static QR_TEXT_MAX + 1], int from, pid_t pid)
+static int take_text(char out[static PICTURE_TEXT_MAX + 1], int from, pid_t pid)
 {
 	size_t len = 0;
 	int status;
 
 	for (;;) {
-		ssize_t n = read(from, out + len, QR_TEXT_MAX - len);
+		ssize_t n = read(from, out + len, PICTURE_TEXT_MAX - len);
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0 || len == QR_TEXT_MAX)
+		if (n <= 0 || len == PICTURE_TEXT_MAX)
 			break;
 		len += (size_t)n;
 	}
@@ -301,13 +301,13 @@ static int take_text(char out[static QR_TEXT_MAX + 1], int from, pid_t pid)
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (!WIFEXITED(status))
-		return QR_NO_IMAGE;
+		return PICTURE_NO_IMAGE;
 	if (WEXITSTATUS(status) != 0)
-		return WEXITSTATUS(status) == QR_NO_CODE ? QR_NO_CODE : QR_NO_IMAGE;
-	return len > 0 && strlen(out) == len ? 0 : QR_NO_CODE;
+		return WEXITSTATUS(status) == PICTURE_NO_CODE ? PICTURE_NO_CODE : PICTURE_NO_IMAGE;
+	return len > 0 && strlen(out) == len ? 0 : PICTURE_NO_CODE;
 }
 
-int qr_read(char out[static QR_TEXT_MAX + 1], const char *path)
+int picture_read(char out[static PICTURE_TEXT_MAX + 1], const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), ends[2];
 	struct stat st;
@@ -316,9 +316,9 @@ int qr_read(char out[static QR_TEXT_MAX + 1], const char *path)
 
 	if (fd < 0)
 		return err_from_errno(errno);
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size <= 0 || st.st_size > QR_FILE_MAX) {
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size <= 0 || st.st_size > PICTURE_FILE_MAX) {
 		close(fd);
-		return QR_NO_IMAGE;
+		return PICTURE_NO_IMAGE;
 	}
 	if (pipe2(ends, O_CLOEXEC) != 0) {
 		close(fd);
@@ -335,7 +335,7 @@ int qr_read(char out[static QR_TEXT_MAX + 1], const char *path)
 	return r;
 }
 
-bool qr_is_image_name(const char *path)
+bool picture_is_name(const char *path)
 {
 	static const char *const ends[] = { ".png", ".jpg", ".jpeg", ".pnm", ".pbm", ".pgm", ".ppm" };
 	const char *dot = strrchr(path, '.');

@@ -1,5 +1,5 @@
 /*
- * test_qr.c: QR codes onto the terminal and out of image files.
+ * test_picture.c: QR codes onto the terminal and out of image files.
  */
 #include "tests/unit/unit.h"
 
@@ -11,7 +11,7 @@
 #include <png.h>
 #include <qrencode.h>
 
-#include "tools/flyleaf/qr.h"
+#include "tools/flyleaf/picture.h"
 
 enum { SCALE = 4, MARGIN = 4, SIDE_MAX = 800 };
 
@@ -106,9 +106,9 @@ static void write_jpeg(const char *name)
 
 static void expect_code(const char *text)
 {
-	char found[QR_TEXT_MAX + 1];
+	char found[PICTURE_TEXT_MAX + 1];
 
-	assert_int_equal(qr_read(found, path), 0);
+	assert_int_equal(picture_read(found, path), 0);
 	assert_string_equal(found, text);
 	unlink(path);
 }
@@ -134,9 +134,9 @@ static void every_kind_of_picture_is_read(void **state)
 
 static void expect_outcome(int outcome)
 {
-	char found[QR_TEXT_MAX + 1];
+	char found[PICTURE_TEXT_MAX + 1];
 
-	assert_int_equal(qr_read(found, path), outcome);
+	assert_int_equal(picture_read(found, path), outcome);
 }
 
 static void pictures_without_a_code_are_refused(void **state)
@@ -145,7 +145,7 @@ static void pictures_without_a_code_are_refused(void **state)
 	side = 200;
 	memset(grey, 255, sizeof(grey));
 	write_png("blank.png");
-	expect_outcome(QR_NO_CODE);
+	expect_outcome(PICTURE_NO_CODE);
 	unlink(path);
 }
 
@@ -172,13 +172,13 @@ static void what_is_no_picture_is_refused(void **state)
 
 		fwrite(bad[i].bytes, 1, bad[i].len, f);
 		fclose(f);
-		expect_outcome(QR_NO_IMAGE);
+		expect_outcome(PICTURE_NO_IMAGE);
 		unlink(path);
 	}
 	snprintf(path, sizeof(path), "%s/absent", folder);
 	expect_outcome(ERR_ABSENT);
 	snprintf(path, sizeof(path), "%s", folder);
-	expect_outcome(QR_NO_IMAGE);
+	expect_outcome(PICTURE_NO_IMAGE);
 }
 
 /* A printed code is read back from its half blocks. */
@@ -190,7 +190,7 @@ static void a_printed_code_is_the_code(void **state)
 	unsigned row = 0, column = 0;
 
 	(void)state;
-	assert_int_equal(qr_print(out, code), 0);
+	assert_int_equal(picture_print(out, code), 0);
 	fclose(out);
 	memset(grey, 255, sizeof(grey));
 	side = 400;
@@ -226,10 +226,10 @@ static void a_printed_code_is_the_code(void **state)
 static void names_of_pictures_are_known(void **state)
 {
 	(void)state;
-	assert_true(qr_is_image_name("a/b.PNG"));
-	assert_true(qr_is_image_name("x.jpeg"));
-	assert_false(qr_is_image_name("47 apple river stone"));
-	assert_false(qr_is_image_name(code));
+	assert_true(picture_is_name("a/b.PNG"));
+	assert_true(picture_is_name("x.jpeg"));
+	assert_false(picture_is_name("47 apple river stone"));
+	assert_false(picture_is_name(code));
 }
 
 int main(void)

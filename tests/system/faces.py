@@ -1,0 +1,500 @@
+#!/usr/bin/env python3
+"""The command line as a person meets it: on a pseudo-terminal, against a node that is played here.
+
+    faces.py FLYLEAF        FLYLEAF is the program; prints a line for each test, in TAP
+
+The played node speaks node/CONTROL.md and says what each test wants said; what it was asked is checked. So every
+turn of a conversation can be had at once, and nothing here waits for a radio or for Argon2id.
+"""
+
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import termios
+import threading
+import time
+
+FLYLEAF = os.path.abspath(sys.argv[1])
+SAFETY = "12345 67890 11111 22222 33333 44444"
+LIMIT = 20  # seconds, for what should come at once
+
+
+class Node:
+    """Plays a node: answers by the table of replies, remembers requests, tells events."""
+
+    def __init__(self, home, replies=None):
+        self.requests, self.replies, self.faces = [], replies or {}, []
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(os.path.join(home, "control"))
+        self.socket.listen()
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                face, _ = self.socket.accept()
+            except OSError:
+                return
+            self.faces.append(face)
+            threading.Thread(target=self.serve, args=(face,), daemon=True).start()
+
+    def serve(self, face):
+        for line in self.lines(face):
+            request = json.loads(line)
+            self.requests.append(request)
+            reply = self.replies.get(request["do"], {})
+            reply = dict(reply(request) if callable(reply) else reply)
+            events = reply.pop("events", [])
+            say = {"v": 1, "id": request["id"], "ok": "error" not in reply, **reply}
+            try:
+                face.sendall(json.dumps(say).encode() + b"\n")
+            except OSError:
+                return
+            for event in events:
+                self.tell(event)
+
+    @staticmethod
+    def lines(face):
+        try:
+            yield from face.makefile("rb")
+        except OSError:
+            pass  # it went away
+
+    def tell(self, event):
+        for face in self.faces:
+            try:
+                face.sendall(json.dumps({"v": 1, **event}).encode() + b"\n")
+            except OSError:
+                pass
+
+    def asked(self, word):
+        return [r for r in self.requests if r["do"] == word]
+
+    def wait_asked(self, word, count=1):
+        end = time.monotonic() + LIMIT
+        while len(self.asked(word)) < count:
+            assert time.monotonic() < end, f"{word} was not asked"
+            time.sleep(0.01)
+        return self.asked(word)[-1]
+
+    def go(self):
+        """The node ends."""
+        self.socket.close()
+        for face in self.faces:
+            face.shutdown(socket.SHUT_RDWR)
+            face.close()
+
+
+class Person:
+    """Somebody at a terminal who runs a command and reads what it shows."""
+
+    def __init__(self, home, *words, env=None):
+        self.shown, self.seen = "", 0
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            environment = dict(os.environ, TERM="xterm", TZ="UTC", **(env or {}))
+            os.execve(FLYLEAF, [FLYLEAF, "--home", home, *words], environment)
+
+    def read(self):
+        try:
+            self.shown += os.read(self.fd, 65536).decode(errors="surrogateescape")
+            return True
+        except OSError:
+            return False
+
+    def sees(self, text):
+        """Waits for text behind what was seen before."""
+        end = time.monotonic() + LIMIT
+        while text not in self.shown[self.seen:]:
+            ready, _, _ = select.select([self.fd], [], [], max(0, end - time.monotonic()))
+            assert ready and self.read(), f"{text!r} was not shown, but {self.shown!r}"
+        self.seen = self.shown.index(text, self.seen) + len(text)
+
+    def types(self, keys):
+        os.write(self.fd, keys.encode())
+
+    def echo(self):
+        return bool(termios.tcgetattr(self.fd)[3] & termios.ECHO)
+
+    def ends(self):
+        while self.read():
+            pass
+        _, status = os.waitpid(self.pid, 0)
+        os.close(self.fd)
+        return os.waitstatus_to_exitcode(status)
+
+
+def script(home, *words, text="", **more):
+    """A command without a terminal: (exit code, stdout, stderr)."""
+    done = subprocess.run([FLYLEAF, "--home", home, *words], input=text.encode(), capture_output=True, timeout=120,
+                          start_new_session=True, **more)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def contact(**more):
+    return {"name": "Ana", "mode": "answer", "state": "met", "blocked": False, "linked": True, "asks_again": False,
+            "by_code": True, "paired": 1700000000, "waiting": 0, "stored_before": 0, "next": 0, **more}
+
+
+def conversation(*messages):
+    """Replies for a node that knows Ana and these messages, and takes more."""
+    kept = [{"position": i, "claimed": 0, "own": False, "arrived": 0, **m} for i, m in enumerate(messages)]
+
+    def read(request):
+        start = request.get("from", max(0, len(kept) - request.get("last", 50)))
+        return {"messages": kept[start:], "next": len(kept)}
+
+    def send(request):
+        kept.append({"position": len(kept), "own": True, "text": request["text"], "claimed": int(time.time()),
+                     "state": "waiting"})
+        return {"position": len(kept) - 1}
+
+    return {"show": lambda r: {"contact": contact(safety=SAFETY)} if r["name"].lower() == "ana" else
+            {"error": "unknown-contact", "text": "there is no contact of this name"},
+            "contacts": lambda r: {"contacts": [contact()]}, "read": read, "send": send}, kept
+
+
+PAIRED = {"events": [{"event": "pair", "state": "talking"},
+                     {"event": "pair", "state": "compare", "name": "Ana", "safety": SAFETY}]}
+
+
+# ---- Usage and help ----------------------------------------------------------
+
+def what_is_not_understood_is_said(home):
+    for words, text in ((["nonsense"], "there is no word nonsense"), (["show"], "show needs NAME"),
+                        (["show", "--qr", "A"], "show does not take --qr"), (["--nonsense"], "no option"),
+                        (["init", "--places", "99"], "from 1 to 16"), (["mode", "A", "loud"], "no such mode"),
+                        (["contacts", "A"], "does not take so much"), (["\033[31m"], "␛[31m")):
+        code, out, err = script(home, *words)
+        assert (code, out) == (2, ""), (words, code, out, err)
+        assert text in err, (words, err)
+
+
+def help_is_everywhere(home):
+    code, out, _ = script(home, "help")
+    assert code == 0
+    for word in re.findall(r"^  ([a-z]+) ", out, re.M):
+        code, text, _ = script(home, word, "--help")
+        assert code == 0 and text, word
+    assert "history" in script(home, "help", "send")[1]
+    assert re.fullmatch(r"flyleaf \d+\.\d+\.\d+\n", script(home, "--version")[1])
+
+
+def without_a_node_it_says_what_to_do(home):
+    for words in (["contacts"], ["send", "A", "b"], ["status"], ["lock"], ["pair", "A"], ["chat", "A"], ["look"]):
+        code, _, err = script(home, *words)
+        assert code == 3 and "flyleaf run" in err, (words, err)
+
+
+def nothing_is_coloured_off_a_terminal(home):
+    replies, _ = conversation({"text": "hello"})
+    Node(home, replies)
+    for words in (["contacts"], ["read"], ["doctor"], ["show", "Ana"]):
+        assert "\033" not in script(home, *words)[1], words
+    person = Person(home, "contacts", env={"NO_COLOR": "1"})
+    assert person.ends() == 0 and "\033" not in person.shown
+
+
+# ---- Pairing -----------------------------------------------------------------
+
+def pairing_asks_for_the_number(home):
+    node = Node(home, {"pair_show": {"code": "47 paper lemon window", **PAIRED}})
+    person = Person(home, "pair", "Ana")
+    person.sees("47 paper lemon window")
+    person.sees(SAFETY)
+    person.sees("same number? [y/N]")
+    person.types("y\n")
+    assert person.ends() == 0
+    assert node.asked("pair_confirm")[0]["same"] is True
+    assert "flyleaf mode Ana call" in person.shown
+
+
+def numbers_that_differ_end_it(home):
+    node = Node(home, {"pair_enter": PAIRED})
+    person = Person(home, "join", "Ana", "47", "paper", "lemon", "window")
+    person.sees("[y/N]")
+    person.types("\n")
+    assert person.ends() == 7
+    assert node.asked("pair_confirm")[0]["same"] is False
+    assert node.asked("pair_enter")[0]["code"] == "47 paper lemon window"
+
+
+def ctrl_c_cancels_a_pairing(home):
+    node = Node(home, {"pair_show": {"code": "47 paper lemon window"}})
+    person = Person(home, "pair", "Ana")
+    person.sees("Waiting")
+    person.types("\003")
+    assert person.ends() == 130
+    assert len(node.asked("pair_cancel")) == 1
+
+
+def a_code_that_fails_is_said(home):
+    node = Node(home, {"pair_show": {"code": "47 a b c"}})
+    person = Person(home, "pair", "Ana")
+    person.sees("Waiting")
+    node.tell({"event": "pair", "state": "failed", "reason": 1, "text": "the code was wrong\033[2J"})
+    assert person.ends() == 7
+    assert "the code was wrong␛[2J" in person.shown
+
+
+def without_a_terminal_confirm_compares(home):
+    node = Node(home, {"pair_enter": PAIRED, "show": {"contact": contact(safety=SAFETY)}})
+    code, out, _ = script(home, "join", "Ana", "-", text="47 paper lemon window\n")
+    assert code == 0 and "flyleaf confirm Ana --number" in out and not node.asked("pair_confirm")
+    for number in ("12345", "1234567", "x", "", "12345-6789a", "123456789012345678901234567890123"):
+        assert script(home, "confirm", "Ana", "--number", number)[0] == 2, number
+    assert not node.asked("pair_confirm")
+    assert script(home, "confirm", "Ana", "--number", "12345-67890")[0] == 0
+    assert node.asked("pair_confirm")[-1]["same"] is True
+    assert script(home, "confirm", "Ana", "--number", "12345-67891")[0] == 7
+    assert node.asked("pair_confirm")[-1]["same"] is False
+
+
+def a_qr_is_drawn_and_read(home):
+    Node(home, {"pair_show": {"qr": "$AA*S5HX50OU932J", **PAIRED}})
+    person = Person(home, "pair", "Ana", "--qr")
+    person.sees("[y/N]")
+    person.types("\003")
+    assert person.ends() in (130, -signal.SIGINT)
+    assert "▀" in person.shown and "$AA*S5HX50OU932J" in person.shown
+    code, _, err = script(home, "join", "Ana", "nothing.png")
+    assert code == 1 and "no such picture" in err
+
+
+# ---- Messages ----------------------------------------------------------------
+
+def what_others_write_is_harmless(home):
+    replies, _ = conversation({"text": "\033]0;owned\a\u202eevil\nme: no\u0000"})
+    Node(home, replies)
+    code, out, _ = script(home, "read", "ana")
+    assert code == 0
+    assert "␛]0;owned␇<U+202E>evil\n    me: no␀" in out and "\033" not in out
+
+
+def read_gives_programs_everything(home):
+    replies, _ = conversation({"text": "one"}, {"kind": 7}, {"own": True, "text": "ü\u202e", "state": "stored"})
+    Node(home, replies)
+    code, out, _ = script(home, "read", "Ana", "--json")
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert code == 0 and out.isascii()
+    assert [line.get("text", line.get("kind")) for line in lines] == ["one", 7, "ü\u202e"]
+    assert {line["name"] for line in lines} == {"Ana"}
+
+
+def a_message_is_sent_from_all_ways(home):
+    replies, kept = conversation()
+    Node(home, replies)
+    assert script(home, "send", "Ana", "as an argument")[0] == 0
+    assert script(home, "send", "Ana", "-", text="two\nlines\n")[0] == 0
+    assert script(home, "send", "Ana", text="without an end")[0] == 0
+    assert script(home, "send", "Ana", "--", "-x")[0] == 0
+    assert [m["text"] for m in kept] == ["as an argument", "two\nlines", "without an end", "-x"]
+
+
+def what_cannot_be_sent_is_said(home):
+    replies, kept = conversation()
+    replies["send"] = lambda r: {"error": "pending", "text": "the safety number is not confirmed yet"}
+    Node(home, replies)
+    assert script(home, "send", "Ana", text="")[0] == 1
+    code, _, err = script(home, "send", "Ana", text="x" * 32001)
+    assert code == 1 and "32,000" in err
+    code, _, err = script(home, "send", "Ana", "\udcff")
+    assert code == 1 and "UTF-8" in err
+    code, _, err = script(home, "send", "Ana", "hello")
+    assert code == 1 and "not confirmed" in err and "flyleaf confirm" in err
+    assert not kept
+
+
+def follow_shows_what_comes(home):
+    replies, kept = conversation({"text": "old"})
+    node = Node(home, replies)
+    person = Person(home, "read", "ana", "--follow")
+    person.sees("old")
+    kept.append({"position": 1, "own": False, "text": "new one", "claimed": 0, "arrived": 0})
+    node.tell({"event": "message", "name": "Ana", "from": 1})
+    person.sees("new one")
+    person.types("\003")
+    assert person.ends() == 0, person.shown
+
+
+# ---- chat --------------------------------------------------------------------
+
+def chat_shows_and_sends(home):
+    replies, kept = conversation({"text": "hello there"})
+    node = Node(home, replies)
+    person = Person(home, "chat", "ana")
+    person.sees("hello there")
+    person.types("hi Anö\x7fa")
+    kept.append({"position": 1, "own": False, "text": "and \033[2J more", "claimed": 0, "arrived": 0})
+    node.tell({"event": "message", "name": "Ana", "from": 1})
+    person.sees("and ␛[2J more")
+    person.types("\r")
+    node.wait_asked("send")
+    person.types("\033[200~two\nlines\033[201~\r")
+    node.wait_asked("send", 2)
+    person.types("\004")
+    assert person.ends() == 0
+    assert [m["text"] for m in kept if m["own"]] == ["hi Ana", "two\nlines"]
+    assert person.shown.index("\033[?1049h") < person.shown.index("hello there") < person.shown.index("\033[?1049l")
+
+
+def ctrl_c_keeps_a_typed_line(home):
+    replies, kept = conversation()
+    node = Node(home, replies)
+    person = Person(home, "chat", "Ana")
+    person.sees("Enter sends")
+    person.types("half a thought\003")
+    person.sees("not sent")
+    person.types(" and the rest\r")
+    node.wait_asked("send")
+    assert kept[0]["text"] == "half a thought and the rest"
+    person.types("dropped\003\003")
+    assert person.ends() == 0
+    assert len(kept) == 1
+
+
+def a_typed_line_outlives_the_node(home):
+    replies, _ = conversation()
+    node = Node(home, replies)
+    person = Person(home, "chat", "Ana")
+    person.sees("Enter sends")
+    person.types("precious words")
+    person.sees("precious words")
+    node.go()
+    assert person.ends() == 3
+    assert "precious words" in person.shown[person.shown.index("\033[?1049l"):]
+
+
+def chat_takes_a_script(home):
+    replies, kept = conversation()
+    Node(home, replies)
+    assert script(home, "chat", "Ana", text="one\ntwo")[0] == 0
+    assert [m["text"] for m in kept] == ["one", "two"]
+    assert script(home, "chat", "Nobody", text="one\n")[0] == 1
+
+
+# ---- init and run ------------------------------------------------------------
+
+def fed(home, word, phrase, *more):
+    """init or run with the pass-phrase on a descriptor."""
+    ends = os.pipe()
+    os.write(ends[1], phrase.encode(errors="surrogateescape") + b"\n")
+    os.close(ends[1])
+    try:
+        return script(home, word, "--passphrase-fd", str(ends[0]), *more, pass_fds=[ends[0]])
+    finally:
+        os.close(ends[0])
+
+
+def a_vault_is_made_on_a_terminal(home):
+    person = Person(home, "init")
+    person.sees("New pass-phrase")
+    assert not person.echo()
+    person.types("short\n")
+    person.sees("too short")
+    person.sees("New pass-phrase")
+    person.types("correct horse\n")
+    person.sees("The same again")
+    person.types("correct hose\n")
+    person.sees("two different")
+    person.sees("New pass-phrase")
+    person.types("correct horse\n")
+    person.sees("The same again")
+    person.types("correct horse\n")
+    assert person.ends() == 0, person.shown
+    assert "correct" not in person.shown and "The vault is made" in person.shown
+    assert os.stat(home).st_mode & 0o77 == 0
+    assert fed(home, "init", "correct horse")[0] == 1
+
+
+def what_is_no_vault_does_not_open(home):
+    code, _, err = fed(home, "run", "correct horse")
+    assert code == 5 and "flyleaf init" in err, err
+    assert fed(home, "init", "")[0] == 1
+    assert fed(home, "init", "\udcff" * 9)[0] == 1
+    assert fed(home, "init", "x" * 2000)[0] == 1
+    assert not os.path.exists(os.path.join(home, "notebooks"))
+    code, _, err = script(home, "init")
+    assert code == 1 and "no terminal" in err, err
+
+
+def damage_and_a_wrong_phrase_are_told_apart(home):
+    assert fed(home, "init", "correct horse")[0] == 0
+    code, _, err = fed(home, "run", "wrong horse")
+    assert code == 4 and "opens nothing" in err, err
+    slots = os.path.join(home, "notebooks", "slots")
+    size = os.path.getsize(slots)
+    os.truncate(slots, size - 4096)
+    assert fed(home, "run", "correct horse")[0] == 5
+    with open(slots, "wb") as f:
+        f.write(b"something else")
+    assert fed(home, "run", "correct horse")[0] == 5
+
+
+def a_node_is_alone_and_can_be_locked(home):
+    assert fed(home, "init", "correct horse")[0] == 0
+    person = Person(home, "run", "--interfaces", "lo")
+    person.sees("Pass-phrase")
+    assert not person.echo()
+    person.types("wrong horse\n")
+    person.sees("opens nothing")
+    person.sees("Pass-phrase")
+    person.types("correct horse\n")
+    person.sees("Open.")
+    end = time.monotonic() + LIMIT
+    while script(home, "status")[0] != 0:
+        assert time.monotonic() < end
+    code, _, err = fed(home, "run", "correct horse")
+    assert code == 6 and "another process" in err, err
+    assert script(home, "contacts")[:2] == (0, "Nobody yet. Meet somebody and show them a code: flyleaf pair NAME\n")
+    assert script(home, "show", "Ana")[0] == 1
+    assert script(home, "lock")[0] == 0
+    assert person.ends() == 0 and "Locked." in person.shown
+    assert script(home, "status")[0] == 3
+
+
+def ctrl_c_at_the_phrase_mends_the_terminal(home):
+    assert fed(home, "init", "correct horse")[0] == 0
+    person = Person(home, "run")
+    person.sees("Pass-phrase")
+    person.types("half\003")
+    person.sees("stopped")
+    assert person.ends() == 130
+
+
+TESTS = [what_is_not_understood_is_said, help_is_everywhere, without_a_node_it_says_what_to_do,
+         nothing_is_coloured_off_a_terminal, pairing_asks_for_the_number, numbers_that_differ_end_it,
+         ctrl_c_cancels_a_pairing, a_code_that_fails_is_said, without_a_terminal_confirm_compares, a_qr_is_drawn_and_read,
+         what_others_write_is_harmless, read_gives_programs_everything, a_message_is_sent_from_all_ways,
+         what_cannot_be_sent_is_said, follow_shows_what_comes, chat_shows_and_sends, ctrl_c_keeps_a_typed_line,
+         a_typed_line_outlives_the_node, chat_takes_a_script, a_vault_is_made_on_a_terminal,
+         what_is_no_vault_does_not_open, damage_and_a_wrong_phrase_are_told_apart, a_node_is_alone_and_can_be_locked,
+         ctrl_c_at_the_phrase_mends_the_terminal]
+
+
+def main():
+    print(f"1..{len(TESTS)}")
+    failed = 0
+    for i, test in enumerate(TESTS, 1):
+        home = tempfile.mkdtemp(prefix="flyleaf-faces-")
+        try:
+            test(home)
+            print(f"ok {i} - {test.__name__}", flush=True)
+        except Exception as e:  # noqa: BLE001 - whatever it is, the other tests run
+            failed += 1
+            text = f"{type(e).__name__}: {e}".replace("\n", "\n# ")
+            print(f"not ok {i} - {test.__name__}\n# {text}", flush=True)
+        finally:
+            shutil.rmtree(home, ignore_errors=True)
+    return failed > 0
+
+
+sys.exit(main())

@@ -1,0 +1,244 @@
+/*
+ * run.c: open the vault and be the node, until somebody locks it.
+ *
+ * The process is hardened before the pass-phrase is asked for. Argon2id runs before the loop does. The
+ * notebook stays with the vault: the loop gets its rows, and when a turn failed and it wants them again, the
+ * notebook is forgotten and opened from the disk once more.
+ */
+#include "tools/flyleaf/command.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <sodium.h>
+
+#include "node/crypto/random.h"
+#include "node/loop.h"
+#include "node/process.h"
+#include "store/vault.h"
+#include "tools/flyleaf/passphrase.h"
+#include "tools/flyleaf/report.h"
+#include "tools/flyleaf/term.h"
+
+enum { TRIES = 3, INTERFACE_LIST_MAX = 1024 };
+
+struct run {
+	const struct command_line *line;
+	struct vault *vault;
+	struct vault_guess *guess; /* owned, in guarded memory */
+	bool given;                /* the loop has had the rows that are open now */
+	char noticed[256];         /* when the notebook was opened; "" */
+	char list[INTERFACE_LIST_MAX];
+	const char *interfaces[INTERFACES_MAX];
+	size_t interfaces_len;
+};
+
+/* ---- Opening --------------------------------------------------------------- */
+
+static int report_vault(int result, const struct command_line *line)
+{
+	switch (result) {
+	case VAULT_NO_MATCH:
+		return report(EXIT_PASSPHRASE,
+		              "You can try again. Look at the keyboard's language and at Caps Lock.",
+		              "this pass-phrase opens nothing here");
+	case VAULT_NEWER:
+		return report_err(ERR_VERSION, "the vault");
+	case VAULT_TRUNCATED:
+		return report(EXIT_VAULT,
+		              "Nothing was changed. Bring back a whole copy of the folder, or begin anew "
+		              "with --home.",
+		              "the vault in %s is cut short", line->home);
+	case VAULT_FOREIGN:
+		return report(EXIT_VAULT,
+		              "Nothing was changed. Is it the right folder? Choose another with --home.",
+		              "what is in %s is not a vault of Flyleaf", line->home);
+	case ERR_ABSENT:
+		return report(EXIT_VAULT, "Make one with: flyleaf init; or choose the folder with --home.",
+		              "there is no vault in %s", line->home);
+	case ERR_BUSY:
+		return report(EXIT_IN_USE, "Use it: flyleaf status; or end it first: flyleaf lock",
+		              "the vault in %s is open in another process", line->home);
+	default:
+		return report_err(result, "opening the vault");
+	}
+}
+
+static void notice(struct run *r, const struct vault_report *found)
+{
+	if (found->damaged)
+		snprintf(r->noticed, sizeof(r->noticed),
+		         "the vault is damaged: what was stored up to the damage can be read, and nothing is "
+		         "written; "
+		         "copy the folder before anything else");
+	else if (found->log.bytes_cut > 0)
+		snprintf(r->noticed, sizeof(r->noticed),
+		         "the last write before a crash was not whole: %llu bytes of it were cut off; "
+		         "everything before is "
+		         "there",
+		         (unsigned long long)found->log.bytes_cut);
+	else if (found->readonly)
+		snprintf(r->noticed, sizeof(r->noticed),
+		         "the vault is on a disk that cannot be written: nothing new is kept");
+	if (r->noticed[0] != '\0')
+		report(EXIT_DONE, NULL, "%s", r->noticed);
+}
+
+/* One pass-phrase, one try. Returns 0, or the exit code after having said why. */
+static int try_once(struct run *r)
+{
+	struct passphrase p = { 0 };
+	struct vault_report found = { 0 };
+	int e = r->line->passphrase_fd >= 0
+	                ? passphrase_from_fd(&p, r->line->passphrase_fd)
+	                : passphrase_from_terminal(&p, "Pass-phrase (nothing is shown): ");
+
+	if (e != 0)
+		return passphrase_report(e);
+	if (isatty(STDOUT_FILENO)) {
+		fputs("Opening ...\n", stdout);
+		fflush(stdout);
+	}
+	vault_guess_for(r->guess, r->vault);
+	e = vault_derive(r->guess, span_from(p.bytes, p.len));
+	passphrase_wipe(&p);
+	if (e == 0)
+		e = vault_open(r->vault, r->guess, random_system(), &found);
+	if (e != 0)
+		return report_vault(e, r->line);
+	notice(r, &found);
+	return 0;
+}
+
+static int open_vault(struct run *r)
+{
+	int tries = r->line->passphrase_fd >= 0 ? 1 : TRIES;
+	int e = vault_find(&r->vault, disk_posix(), r->line->home);
+
+	if (e != 0)
+		return report_vault(e, r->line);
+	do {
+		e = try_once(r);
+	} while (e == EXIT_PASSPHRASE && --tries > 0);
+	return e;
+}
+
+/* ---- Serving --------------------------------------------------------------- */
+
+static int give_rows(void *arg, struct store **out)
+{
+	struct run *r = arg;
+	struct vault_report found;
+	int e = 0;
+
+	if (r->given) {
+		vault_forget(r->vault);
+		e = vault_open(r->vault, r->guess, random_system(), &found);
+		if (e > 0) /* it opened a moment ago with this very key */
+			e = ERR_CORRUPT;
+	}
+	r->given = true;
+	if (e == 0)
+		*out = vault_store(r->vault);
+	return e;
+}
+
+static int tidy(void *arg)
+{
+	const struct run *r = arg;
+
+	return vault_compact(r->vault);
+}
+
+static int split_interfaces(struct run *r)
+{
+	const char *list = r->line->interfaces;
+	char *rest = r->list;
+
+	if (list == NULL)
+		return 0;
+	if ((size_t)snprintf(r->list, sizeof(r->list), "%s", list) >= sizeof(r->list))
+		return report(EXIT_USAGE, "Name fewer.", "the list of interfaces is too long");
+	for (const char *name; (name = strsep(&rest, ",")) != NULL;) {
+		if (name[0] == '\0')
+			continue;
+		if (r->interfaces_len == COUNT_OF(r->interfaces))
+			return report(EXIT_USAGE, "Name fewer.", "the list of interfaces is too long");
+		r->interfaces[r->interfaces_len++] = name;
+	}
+	return 0;
+}
+
+static int serve(struct run *r)
+{
+	const struct loop_options options = {
+		.open = give_rows,
+		.tidy = tidy,
+		.arg = r,
+		.home = r->line->home,
+		.report = r->noticed[0] != '\0' ? r->noticed : NULL,
+		.lan = { .interfaces = r->line->interfaces != NULL ? r->interfaces : NULL,
+		         .interfaces_len = r->interfaces_len },
+		.rng = random_system(),
+	};
+	int e;
+
+	puts("Open. Ctrl-C locks.");
+	fflush(stdout);
+	e = loop_run(&options);
+	if (e == 0 && vault_store(r->vault) != NULL)
+		e = vault_lock(r->vault); /* writes the log anew: what was deleted is gone now */
+	if (e != 0)
+		return report_err(e, "the node ended");
+	puts("Locked.");
+	return 0;
+}
+
+/* The descriptor of the pass-phrase would be closed with the inherited ones: it becomes standard input, which
+ * the node has no other use for. */
+static int keep_descriptor(struct command_line *line)
+{
+	if (line->passphrase_fd <= STDERR_FILENO)
+		return 0;
+	if (dup2(line->passphrase_fd, STDIN_FILENO) < 0)
+		return report(EXIT_USAGE, "Give it as in: flyleaf run --passphrase-fd 3 3< FILE",
+		              "nothing can be read from descriptor %d", line->passphrase_fd);
+	line->passphrase_fd = STDIN_FILENO;
+	return 0;
+}
+
+static int harden(void)
+{
+	int lacks = process_harden();
+
+	if (lacks < 0)
+		return report_err(lacks, "shielding the process");
+	if ((lacks & PROCESS_MEMORY_NOT_LOCKED) != 0 && isatty(STDERR_FILENO))
+		report(EXIT_DONE, "See: flyleaf doctor",
+		       "not all memory could be locked; the keys are, the rest could be swapped out");
+	return 0;
+}
+
+int command_run(const struct command_line *given)
+{
+	struct command_line line = *given;
+	struct run r = { .line = &line };
+	int e = keep_descriptor(&line);
+
+	if (e == 0)
+		e = split_interfaces(&r);
+	if (e == 0)
+		e = harden();
+	if (e != 0)
+		return e;
+	r.guess = sodium_malloc(sizeof(*r.guess));
+	if (r.guess == NULL)
+		return report_err(ERR_NOMEM, "opening the vault");
+	e = open_vault(&r);
+	if (e == 0)
+		e = serve(&r);
+	vault_close(r.vault);
+	sodium_free(r.guess); /* wipes it */
+	return e;
+}
