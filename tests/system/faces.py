@@ -397,6 +397,7 @@ def fed(home, word, phrase, *more):
 def a_vault_is_made_on_a_terminal(home):
     person = Person(home, "init")
     person.sees("New pass-phrase")
+    assert re.search(r"\n +([a-z]+ ){5}[a-z]+\r\n", person.shown), "no words are suggested"
     assert not person.echo()
     person.types("short\n")
     person.sees("too short")

@@ -14,13 +14,14 @@
 
 #include <sodium.h>
 
+#include "node/core/words.h"
 #include "node/crypto/random.h"
 #include "store/vault.h"
 #include "tools/flyleaf/passphrase.h"
 #include "tools/flyleaf/report.h"
 #include "tools/flyleaf/term.h"
 
-enum { TRIES = 3, GIB = 1 << 30 };
+enum { SUGGESTED_WORDS = 6, TRIES = 3, GIB = 1 << 30 };
 
 /* PROTOCOL section 8: the profile of 256 MiB where more than 1 GiB is available. */
 static enum slots_profile profile_for_this_machine(void)
@@ -38,11 +39,21 @@ static enum slots_profile profile_for_this_machine(void)
 	return kib << 10 > GIB ? SLOTS_256_MIB : SLOTS_64_MIB;
 }
 
-static void explain(void)
+static void suggest(void)
 {
+	uint8_t words[SUGGESTED_WORDS * (WORDS_LEN_MAX + 1)];
+	struct writer w = WRITER_ON(words);
+	struct span said;
+
+	words_suggest(&w, random_system(), SUGGESTED_WORDS);
+	said = writer_done(&w);
 	printf("Choose a pass-phrase. It opens your vault, and nobody can bring it back.\n"
-	       "Six everyday words are strong, and easier to keep than signs.\n\n");
+	       "Six everyday words are strong, and easier to keep than signs. These were chosen by chance "
+	       "just now:\n\n"
+	       "        %.*s\n\nTake these, or words of your own.\n\n",
+	       (int)said.len, (const char *)said.p);
 	fflush(stdout);
+	sodium_memzero(words, sizeof(words));
 }
 
 /* Returns 0, or the exit code after having said why. */
@@ -84,7 +95,7 @@ static int new_passphrase(struct passphrase *out, const struct command_line *lin
 		return r == 0 ? is_good(out) : passphrase_report(r);
 	}
 	term_screen_enter();
-	explain();
+	suggest();
 	for (int i = 0; i < TRIES; i++) {
 		passphrase_wipe(out);
 		r = ask_twice(out);
