@@ -3,7 +3,7 @@
  *
  * "48 paper lemon window": a public number, by which the two devices find each other, and a
  * password of three words. A one-camera code has 16 random bytes in place of the words and
- * travels as a QR (optical.h).
+ * travels as a QR (qr.h).
  */
 #ifndef NODE_CORE_CODE_H
 #define NODE_CORE_CODE_H

@@ -1,4 +1,4 @@
-#include "node/core/optical.h"
+#include "node/core/qr.h"
 
 #include <sodium.h>
 
@@ -10,7 +10,7 @@
  *   0x53  36   2 +16 address       18 +2  port LE    20 +16 n
  *   0x54  34   2 +32 q
  */
-enum { OPTICAL_VERSION = 0x01 };
+enum { QR_VERSION = 0x01 };
 
 /* --- Base45 --- */
 
@@ -27,7 +27,7 @@ static void put_digits(struct writer *out, unsigned number, unsigned digits)
 	}
 }
 
-void optical_base45_encode(struct writer *out, struct span in)
+void qr_base45_encode(struct writer *out, struct span in)
 {
 	struct reader r = reader_from(in);
 
@@ -54,12 +54,12 @@ static unsigned take_digits(struct reader *r, unsigned digits)
 	return number;
 }
 
-int optical_base45_decode(struct writer *out, struct span text)
+int qr_base45_decode(struct writer *out, struct span text)
 {
-	uint8_t bytes[OPTICAL_BYTES_MAX];
+	uint8_t bytes[QR_BYTES_MAX];
 	struct writer w = WRITER_ON(bytes);
 	struct reader r = reader_from(text);
-	int result = OPTICAL_REFUSED;
+	int result = QR_REFUSED;
 
 	while (r.len > 0 && !r.failed && !w.failed) {
 		const bool whole = r.len >= 3;
@@ -82,102 +82,102 @@ int optical_base45_decode(struct writer *out, struct span text)
 
 /* --- Payloads --- */
 
-void optical_bytes(struct writer *out, const struct optical *o)
+void qr_bytes(struct writer *out, const struct qr *qr)
 {
-	writer_u8(out, (uint8_t)o->kind);
-	writer_u8(out, OPTICAL_VERSION);
-	switch (o->kind) {
-	case OPTICAL_PAIR:
-		writer_span(out, KEY_SPAN(&o->pair.s));
-		writer_span(out, KEY_SPAN(&o->pair.r));
-		writer_span(out, KEY_SPAN(&o->pair.q));
+	writer_u8(out, (uint8_t)qr->kind);
+	writer_u8(out, QR_VERSION);
+	switch (qr->kind) {
+	case QR_PAIR:
+		writer_span(out, KEY_SPAN(&qr->pair.s));
+		writer_span(out, KEY_SPAN(&qr->pair.r));
+		writer_span(out, KEY_SPAN(&qr->pair.q));
 		break;
-	case OPTICAL_CODE:
-		assert(!o->code.spoken && o->code.prs_len == CODE_SECRET_LEN);
-		writer_u8(out, o->code.number);
-		writer_span(out, code_prs(&o->code));
+	case QR_CODE:
+		assert(!qr->code.spoken && qr->code.prs_len == CODE_SECRET_LEN);
+		writer_u8(out, qr->code.number);
+		writer_span(out, code_prs(&qr->code));
 		break;
-	case OPTICAL_MEET:
-		writer_span(out, SPAN(o->meet.ip));
-		writer_u16(out, o->meet.port);
-		writer_span(out, KEY_SPAN(&o->meet.n));
+	case QR_MEET:
+		writer_span(out, SPAN(qr->meet.ip));
+		writer_u16(out, qr->meet.port);
+		writer_span(out, KEY_SPAN(&qr->meet.n));
 		break;
-	case OPTICAL_TOP_UP:
-		writer_span(out, KEY_SPAN(&o->q));
+	case QR_TOP_UP:
+		writer_span(out, KEY_SPAN(&qr->q));
 		break;
 	}
 }
 
-void optical_text(struct writer *out, const struct optical *o)
+void qr_text(struct writer *out, const struct qr *qr)
 {
-	uint8_t bytes[OPTICAL_BYTES_MAX];
+	uint8_t bytes[QR_BYTES_MAX];
 	struct writer w = WRITER_ON(bytes);
 
-	optical_bytes(&w, o);
-	optical_base45_encode(out, writer_done(&w));
+	qr_bytes(&w, qr);
+	qr_base45_encode(out, writer_done(&w));
 	sodium_memzero(bytes, sizeof(bytes));
 }
 
-static void read_body(struct optical *o, struct reader *r)
+static void read_body(struct qr *qr, struct reader *r)
 {
-	switch (o->kind) {
-	case OPTICAL_PAIR:
-		reader_bytes(r, o->pair.s.b, sizeof(o->pair.s.b));
-		reader_bytes(r, o->pair.r.b, sizeof(o->pair.r.b));
-		reader_bytes(r, o->pair.q.b, sizeof(o->pair.q.b));
+	switch (qr->kind) {
+	case QR_PAIR:
+		reader_bytes(r, qr->pair.s.b, sizeof(qr->pair.s.b));
+		reader_bytes(r, qr->pair.r.b, sizeof(qr->pair.r.b));
+		reader_bytes(r, qr->pair.q.b, sizeof(qr->pair.q.b));
 		break;
-	case OPTICAL_CODE:
-		o->code.number = reader_u8(r);
-		if (o->code.number >= CODE_NUMBERS)
+	case QR_CODE:
+		qr->code.number = reader_u8(r);
+		if (qr->code.number >= CODE_NUMBERS)
 			reader_fail(r);
-		reader_bytes(r, o->code.prs, CODE_SECRET_LEN);
-		o->code.prs_len = CODE_SECRET_LEN;
+		reader_bytes(r, qr->code.prs, CODE_SECRET_LEN);
+		qr->code.prs_len = CODE_SECRET_LEN;
 		break;
-	case OPTICAL_MEET:
-		reader_bytes(r, o->meet.ip, sizeof(o->meet.ip));
-		o->meet.port = reader_u16(r);
-		if (o->meet.port == 0)
+	case QR_MEET:
+		reader_bytes(r, qr->meet.ip, sizeof(qr->meet.ip));
+		qr->meet.port = reader_u16(r);
+		if (qr->meet.port == 0)
 			reader_fail(r);
-		reader_bytes(r, o->meet.n.b, sizeof(o->meet.n.b));
+		reader_bytes(r, qr->meet.n.b, sizeof(qr->meet.n.b));
 		break;
-	case OPTICAL_TOP_UP:
-		reader_bytes(r, o->q.b, sizeof(o->q.b));
+	case QR_TOP_UP:
+		reader_bytes(r, qr->q.b, sizeof(qr->q.b));
 		break;
 	default:
 		reader_fail(r);
 	}
 }
 
-int optical_decode(struct optical *out, struct span bytes)
+int qr_decode(struct qr *out, struct span bytes)
 {
 	struct reader r = reader_from(bytes);
-	struct optical o = { 0 };
-	int result = OPTICAL_REFUSED;
+	struct qr qr = { 0 };
+	int result = QR_REFUSED;
 
-	o.kind = (enum optical_kind)reader_u8(&r);
-	reader_expect_u8(&r, OPTICAL_VERSION);
-	read_body(&o, &r);
+	qr.kind = (enum qr_kind)reader_u8(&r);
+	reader_expect_u8(&r, QR_VERSION);
+	read_body(&qr, &r);
 	if (reader_done(&r)) {
-		*out = o;
+		*out = qr;
 		result = 0;
 	}
-	optical_wipe(&o);
+	qr_wipe(&qr);
 	return result;
 }
 
-int optical_read(struct optical *out, struct span text)
+int qr_read(struct qr *out, struct span text)
 {
-	uint8_t bytes[OPTICAL_BYTES_MAX];
+	uint8_t bytes[QR_BYTES_MAX];
 	struct writer w = WRITER_ON(bytes);
-	int r = optical_base45_decode(&w, text);
+	int r = qr_base45_decode(&w, text);
 
 	if (r == 0)
-		r = optical_decode(out, writer_done(&w));
+		r = qr_decode(out, writer_done(&w));
 	sodium_memzero(bytes, sizeof(bytes));
 	return r;
 }
 
-void optical_wipe(struct optical *o)
+void qr_wipe(struct qr *qr)
 {
-	sodium_memzero(o, sizeof(*o));
+	sodium_memzero(qr, sizeof(*qr));
 }
