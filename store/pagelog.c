@@ -702,28 +702,61 @@ static int commit_check(struct pagelog *log, const struct mark *m, struct record
 	return r > 0 ? HEAD_NONE : r;
 }
 
-/* Looks behind the end for heads of a later commit than the missing one; *later_end is where the last ends,
- * or 0.
- */
-static int look_behind(struct pagelog *log, struct record_head *h, uint64_t *later_end)
+/* What stands behind the end: heads of the commit that should be there, or of later ones. */
+struct behind {
+	uint64_t seq_end; /* above the highest seq; 0: none */
+	uint64_t end;     /* of the last of their records */
+};
+
+static int look_behind(struct pagelog *log, struct record_head *h, struct behind *out)
 {
 	const uint64_t size = *own_size(log) / RECORD_BLOCK * RECORD_BLOCK;
 	uint8_t *bytes = malloc(SCAN_CHUNK);
 	int r = 0;
 
-	*later_end = 0;
+	*out = (struct behind){ 0 };
 	if (bytes == NULL)
 		return ERR_NOMEM;
 	for (uint64_t offset = log->end; r == 0 && offset < size; offset += SCAN_CHUNK) {
 		const size_t len = (size_t)MIN((uint64_t)SCAN_CHUNK, size - offset);
 
 		r = log->disk->ops->read(log->disk, own(log), bytes, len, offset);
-		for (size_t at = 0; r == 0 && at < len; at += RECORD_BLOCK)
-			if (record_open_head(h, bytes + at, log->key) == 0 && h->seq > log->seq)
-				*later_end = MAX(*later_end, offset + at + record_len(h->count));
+		for (size_t at = 0; r == 0 && at < len; at += RECORD_BLOCK) {
+			if (record_open_head(h, bytes + at, log->key) != 0 || h->seq < log->seq)
+				continue;
+			out->seq_end = MAX(out->seq_end, h->seq + 1);
+			out->end = offset + at + record_len(h->count);
+		}
 	}
 	free(bytes);
 	return r > 0 ? ERR_IO : r;
+}
+
+/* All heads are read, up to a place where the next one is not. A later commit behind it means damage. Without
+ * one the last commit may be torn: then it is dropped, unless something stands behind it, because nothing is
+ * written there before it is synced. */
+static int judge_end(struct pagelog *log, struct record_head *h, const struct mark *before, uint64_t seen_end,
+                     struct pagelog_report *report)
+{
+	struct behind behind;
+	int r = look_behind(log, h, &behind);
+
+	if (r != 0)
+		return r;
+	if (behind.seq_end > log->seq + 1)
+		report->cut = PAGELOG_BROKEN;
+	else if (log->seq > (log->begun ? 1 : 0))
+		r = commit_check(log, before, h);
+	if (r == HEAD_NONE && behind.seq_end > 0) {
+		report->cut = PAGELOG_BROKEN;
+	} else if (r == HEAD_NONE) {
+		back_to(log, before);
+		report->cut = PAGELOG_TORN;
+	} else if (seen_end > log->end && report->cut == PAGELOG_WHOLE) {
+		report->cut = PAGELOG_TORN;
+	}
+	report->bytes_cut = MAX(seen_end, behind.end) - log->end;
+	return r < 0 ? r : 0;
 }
 
 /* Reads all heads, checks the last commit, looks for damage. */
@@ -731,7 +764,7 @@ static int scan(struct pagelog *log, struct pagelog_report *report)
 {
 	struct record_head *h = calloc(1, sizeof(*h));
 	struct mark before = { 0 };
-	uint64_t seen_end, later_end = 0;
+	uint64_t seen_end = 0;
 	int r;
 
 	if (h == NULL)
@@ -744,23 +777,14 @@ static int scan(struct pagelog *log, struct pagelog_report *report)
 		if (r != 0)
 			break;
 		/* The commit before this one is older than a sync: nothing takes it back any more. */
-		memmove(log->undo, log->undo + undo_before,
-		        (log->undo_len - undo_before) * sizeof(log->undo[0]));
+		if (log->undo_len > undo_before)
+			memmove(log->undo, log->undo + undo_before,
+			        (log->undo_len - undo_before) * sizeof(log->undo[0]));
 		log->undo_len -= undo_before;
 		before = here;
 	}
 	if (r == HEAD_NONE)
-		r = log->seq > (log->begun ? 1 : 0) ? commit_check(log, &before, h) : 0;
-	if (r == HEAD_NONE) {
-		back_to(log, &before);
-		r = 0;
-	}
-	if (r == 0)
-		r = look_behind(log, h, &later_end);
-	report->bytes_cut = MAX(seen_end, later_end) - log->end;
-	report->cut = report->bytes_cut > 0 ? PAGELOG_TORN : PAGELOG_WHOLE;
-	if (later_end != 0)
-		report->cut = PAGELOG_BROKEN;
+		r = judge_end(log, h, &before, seen_end, report);
 	collect_nothing(log);
 	free(h);
 	return r == 0 && log->begun && log->seq == 0 ? ERR_CORRUPT : r;

@@ -4,8 +4,6 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "node/crypto/random.h"
 #include "tests/memdisk.h"
@@ -251,9 +249,253 @@ static void an_error_at_any_operation_loses_nothing_told(void **state)
 	memdisk_deinit(&fresh);
 }
 
+/* --- The log alone --- */
+
+static const struct sym_key vk = { { 5 } };
+
+static int mount_alone(struct pagelog **log, struct memdisk *d, struct pagelog_report *report)
+{
+	static struct random_seeded rng;
+	const struct pagelog_place where = { &d->base, "v", 2, 1, false };
+
+	random_seeded_init(&rng, d->ops);
+	return pagelog_mount(log, &where, &vk, &rng.base, report);
+}
+
+static void alone_init(struct memdisk *d, struct pagelog **log)
+{
+	struct random_seeded rng;
+	struct pagelog_report report;
+
+	random_seeded_init(&rng, 8);
+	memdisk_init(d);
+	assert_int_equal(pagelog_create(&d->base, "v", 2, &rng.base), 0);
+	assert_int_equal(mount_alone(log, d, &report), 0);
+	assert_int_equal(report.commits, 0);
+}
+
+static void put(struct pagelog *log, uint32_t pgno, uint8_t value)
+{
+	uint8_t page[RECORD_PAGE];
+
+	memset(page, value, sizeof(page));
+	assert_int_equal(pagelog_write(log, pgno, page), 0);
+}
+
+static void assert_page(struct pagelog *log, uint32_t pgno, uint8_t value)
+{
+	uint8_t page[RECORD_PAGE], want[RECORD_PAGE];
+
+	memset(want, value, sizeof(want));
+	assert_int_equal(pagelog_read(log, page, pgno), 0);
+	assert_memory_equal(page, want, sizeof(page));
+}
+
+static void a_commit_of_many_parts_is_one(void **state)
+{
+	enum { PAGES = 2 * RECORD_PAGES_MAX + 5 };
+	struct memdisk d;
+	struct pagelog *log;
+	struct pagelog_report report;
+	uint64_t syncs;
+
+	(void)state;
+	alone_init(&d, &log);
+	for (uint32_t pgno = 1; pgno <= PAGES; pgno++)
+		put(log, pgno, (uint8_t)pgno);
+	put(log, 3, 77);     /* its part is on the disk already */
+	put(log, PAGES, 78); /* its part is in memory */
+	assert_page(log, 3, 77);
+	assert_page(log, PAGES, 78);
+	syncs = d.syncs;
+	assert_int_equal(pagelog_commit(log), 0);
+	assert_int_equal(d.syncs, syncs + 1);
+	pagelog_unmount(log);
+	memdisk_crash(&d, 0);
+	assert_int_equal(mount_alone(&log, &d, &report), 0);
+	assert_int_equal(report.commits, 1);
+	assert_int_equal(report.db_pages, PAGES);
+	assert_page(log, 3, 77);
+	assert_page(log, 4, 4);
+	assert_page(log, PAGES, 78);
+	pagelog_unmount(log);
+	assert_int_equal(memdisk_find(&d, "v/0")->len, memdisk_find(&d, "v/1")->len);
+	memdisk_deinit(&d);
+}
+
+static void pages_that_were_cut_come_back_as_zeros(void **state)
+{
+	struct memdisk d;
+	struct pagelog *log;
+	struct pagelog_report report;
+
+	(void)state;
+	alone_init(&d, &log);
+	for (uint32_t pgno = 1; pgno <= 4; pgno++)
+		put(log, pgno, 1);
+	assert_int_equal(pagelog_commit(log), 0);
+	pagelog_resize(log, 2); /* shorter and longer within one commit */
+	put(log, 4, 2);
+	assert_page(log, 3, 0);
+	pagelog_rollback(log);
+	assert_page(log, 3, 1);
+	pagelog_resize(log, 2);
+	put(log, 4, 2);
+	assert_int_equal(pagelog_commit(log), 0);
+	pagelog_resize(log, 3); /* a commit without a page */
+	assert_int_equal(pagelog_commit(log), 0);
+	put(log, 5, 3);
+	assert_int_equal(pagelog_commit(log), 0);
+	for (int round = 0; round < 2; round++) {
+		assert_int_equal(pagelog_pages(log), 5);
+		assert_page(log, 2, 1);
+		assert_page(log, 3, 0);
+		assert_page(log, 4, 0);
+		assert_page(log, 5, 3);
+		pagelog_unmount(log);
+		assert_int_equal(mount_alone(&log, &d, &report), 0);
+		assert_int_equal(report.commits, 4);
+	}
+	pagelog_unmount(log);
+	memdisk_deinit(&d);
+}
+
+static void damage_is_told_and_never_read(void **state)
+{
+	struct memdisk d;
+	struct pagelog *log;
+	struct pagelog_report report;
+	uint8_t page[RECORD_PAGE];
+
+	(void)state;
+	alone_init(&d, &log);
+	for (uint8_t i = 1; i <= 3; i++) {
+		put(log, i, i);
+		assert_int_equal(pagelog_commit(log), 0);
+	}
+	pagelog_unmount(log);
+	/* A page of an earlier commit. */
+	memdisk_find(&d, "v/1")->now[4096 + 100] ^= 1;
+	assert_int_equal(mount_alone(&log, &d, &report), 0);
+	assert_int_equal(pagelog_read(log, page, 1), ERR_CORRUPT);
+	assert_page(log, 2, 2);
+	pagelog_unmount(log);
+	/* A head with commits behind it: reads up to there, writes nothing. */
+	memdisk_find(&d, "v/1")->now[12288 + 100] ^= 1;
+	d.readonly = true;
+	assert_int_equal(mount_alone(&log, &d, &report), PAGELOG_DAMAGED);
+	assert_int_equal(report.cut, PAGELOG_BROKEN);
+	assert_int_equal(report.commits, 1);
+	assert_int_equal(report.bytes_cut, 2 * 12288);
+	assert_int_equal(pagelog_write(log, 1, page), ERR_READONLY);
+	pagelog_unmount(log);
+	memdisk_deinit(&d);
+}
+
+static void after_a_failed_sync_nothing_is_written_until_mounted(void **state)
+{
+	struct memdisk d;
+	struct pagelog *log;
+	struct pagelog_report report;
+	uint8_t page[RECORD_PAGE] = { 0 };
+
+	(void)state;
+	alone_init(&d, &log);
+	put(log, 1, 1);
+	assert_int_equal(pagelog_commit(log), 0);
+	put(log, 1, 2);
+	d.fail_at = d.ops + 2; /* the write, then the sync */
+	d.fail_with = ERR_IO;
+	assert_int_equal(pagelog_commit(log), ERR_IO);
+	assert_int_equal(pagelog_write(log, 1, page), ERR_IO);
+	assert_page(log, 1, 1);
+	pagelog_unmount(log);
+	assert_int_equal(mount_alone(&log, &d, &report), 0);
+	put(log, 2, 3);
+	assert_int_equal(pagelog_commit(log), 0);
+	pagelog_unmount(log);
+	memdisk_deinit(&d);
+}
+
+static void a_full_disk_refuses_and_works_on(void **state)
+{
+	struct memdisk d;
+	struct pagelog *log;
+
+	(void)state;
+	alone_init(&d, &log);
+	put(log, 1, 1);
+	assert_int_equal(pagelog_commit(log), 0);
+	for (uint32_t pgno = 1; pgno <= 300; pgno++)
+		put(log, pgno, 2);
+	d.fail_at = d.ops + 2; /* room for the second log */
+	d.fail_with = ERR_FULL;
+	assert_int_equal(pagelog_commit(log), ERR_FULL);
+	assert_int_equal(memdisk_find(&d, "v/0")->len, PAGELOG_STEP);
+	assert_int_equal(memdisk_find(&d, "v/1")->len, PAGELOG_STEP);
+	assert_page(log, 1, 1);
+	assert_int_equal(pagelog_pages(log), 1);
+	put(log, 2, 3);
+	assert_int_equal(pagelog_commit(log), 0);
+	pagelog_unmount(log);
+	memdisk_deinit(&d);
+}
+
+static void sqlite_is_kept_to_its_settings(void **state)
+{
+	struct memdisk d;
+	struct life l;
+
+	(void)state;
+	memdisk_init(&d);
+	life_init(&l, &d.base, "v");
+	assert_int_equal(life_create(&l), 0);
+	assert_int_equal(life_open(&l), 0);
+	assert_int_equal(exec(&l, "CREATE TABLE t(a)"), 0);
+	assert_int_equal(exec(&l, "PRAGMA journal_mode=WAL"), SQLITE_ERROR);
+	assert_int_equal(exec(&l, "PRAGMA journal_mode=DELETE"), SQLITE_ERROR);
+	assert_int_equal(exec(&l, "PRAGMA synchronous=OFF"), SQLITE_ERROR);
+	assert_int_equal(exec(&l, "ATTACH 'other' AS other"), SQLITE_CANTOPEN);
+	assert_int_equal(exec(&l, "INSERT INTO t VALUES(1)"), 0);
+	assert_whole(&l);
+	life_close(&l);
+	assert_int_equal(d.names.n, 4); /* the folder, the slots, two logs */
+	memdisk_deinit(&d);
+}
+
+static void a_compacted_log_is_never_taken_for_empty(void **state)
+{
+	struct memdisk d;
+	struct life l;
+
+	(void)state;
+	memdisk_init(&d);
+	life_init(&l, &d.base, "v");
+	assert_int_equal(life_create(&l), 0);
+	assert_int_equal(life_open(&l), 0);
+	assert_int_equal(exec(&l, "CREATE TABLE t(a)"), 0);
+	assert_int_equal(run_step(&l, 3), 0);
+	life_close(&l);
+	memdisk_find(&d, "v/0")->now[4096 + 5000] ^= 1; /* a page */
+	assert_int_equal(life_mount(&l), 0);
+	assert_int_equal(l.report.commits, 1);
+	life_close(&l);
+	memdisk_find(&d, "v/0")->now[5] ^= 1; /* the head */
+	assert_int_equal(life_mount(&l), ERR_CORRUPT);
+	life_close(&l);
+	memdisk_deinit(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_commit_of_many_parts_is_one),
+		cmocka_unit_test(pages_that_were_cut_come_back_as_zeros),
+		cmocka_unit_test(damage_is_told_and_never_read),
+		cmocka_unit_test(after_a_failed_sync_nothing_is_written_until_mounted),
+		cmocka_unit_test(a_full_disk_refuses_and_works_on),
+		cmocka_unit_test(sqlite_is_kept_to_its_settings),
+		cmocka_unit_test(a_compacted_log_is_never_taken_for_empty),
 		cmocka_unit_test(a_crash_at_any_operation_loses_nothing_told),
 		cmocka_unit_test(an_error_at_any_operation_loses_nothing_told),
 	};
