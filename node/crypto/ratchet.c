@@ -326,7 +326,7 @@ static void cache_follow(struct ratchet_cache *cache, const struct ratchet *befo
 		return;
 	if (place->next) {
 		w->current = w->next;
-		w->next.built = false;
+		sodium_memzero(&w->next, sizeof(w->next)); /* its tags are past ones soon */
 	}
 	window_pass(&w->current, place->next ? &before->next_receiving_hk : &before->receiving.hk,
 	            &after->receiving.hk, place->ahead + 1);
