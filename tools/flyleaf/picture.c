@@ -227,10 +227,11 @@ static void load_encodings(void)
 
 static bool confine(void)
 {
-	static const int allowed[] = { SCMP_SYS(read),      SCMP_SYS(write),        SCMP_SYS(brk),
-		                       SCMP_SYS(mmap),      SCMP_SYS(munmap),       SCMP_SYS(mremap),
-		                       SCMP_SYS(madvise),   SCMP_SYS(futex),        SCMP_SYS(clock_gettime),
-		                       SCMP_SYS(getrandom), SCMP_SYS(rt_sigreturn), SCMP_SYS(exit_group) };
+	static const int allowed[] = { SCMP_SYS(read),       SCMP_SYS(write),        SCMP_SYS(brk),
+		                       SCMP_SYS(mmap),       SCMP_SYS(munmap),       SCMP_SYS(mremap),
+		                       SCMP_SYS(madvise),    SCMP_SYS(futex),        SCMP_SYS(clock_gettime),
+		                       SCMP_SYS(getrandom),  SCMP_SYS(rt_sigreturn), SCMP_SYS(exit_group),
+		                       SCMP_SYS(sigaltstack) };
 	const struct rlimit none = { 0, 0 }, seconds = { SECONDS_MAX, SECONDS_MAX };
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int r = filter == NULL ? -1 : 0;
