@@ -59,7 +59,7 @@ static int walk(sqlite3 *db, const struct schema_step *steps, size_t len, int64_
 
 int schema_apply(sqlite3 *db, const struct schema_step *steps, size_t steps_len, unsigned newest)
 {
-	int64_t application, version, things;
+	int64_t application = 0, version = 0, things = 0;
 	int r = number(db, "PRAGMA application_id", &application);
 
 	if (r == 0)
