@@ -1,0 +1,267 @@
+/*
+ * The same SQL over the page log and over plain SQLite in WAL, both with synchronous=FULL.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <sodium.h>
+#include <sqlite3.h>
+
+#include "node/crypto/random.h"
+#include "store/pagevfs.h"
+#include "store/sqlite.h"
+#include "tools/bench/bench.h"
+
+enum { ROWS = 100000, TEXT = 150, SINGLES = 200, RANGES = 300, RANGE = 500, CACHE_KIB = 2048, OPENS = 5 };
+
+struct pages {
+	const char *dir;
+	double (*work)(sqlite3 *db);
+};
+
+/* A database of one kind or the other. */
+struct base {
+	sqlite3 *db;
+	struct pagelog *log;
+	struct pagevfs *vfs;
+};
+
+/* As store_open() has them. */
+#define LOG_PRAGMAS                                                                                          \
+	"PRAGMA page_size=4096; PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=MEMORY; "                 \
+	"PRAGMA temp_store=MEMORY; PRAGMA cache_size=-2048; PRAGMA cache_spill=OFF; PRAGMA "                 \
+	"synchronous=FULL; "                                                                                 \
+	"PRAGMA secure_delete=ON"
+
+static const struct sym_key vk = { { 7 } };
+
+static struct pagelog_place place_in(char path[static BENCH_PATH_MAX], const struct pages *p)
+{
+	bench_path(path, p->dir, "log");
+	return (struct pagelog_place){ disk_posix(), path, 1, 0 };
+}
+
+static void sql(sqlite3 *db, const char *text)
+{
+	if (sqlite3_exec(db, text, NULL, NULL, NULL) != SQLITE_OK)
+		bench_fail(text, sqlite3_errmsg(db));
+}
+
+static void open_log(struct base *b, const struct pages *p)
+{
+	char path[BENCH_PATH_MAX];
+	const struct pagelog_place where = place_in(path, p);
+	struct pagelog_report report;
+
+	bench_must(sqlite_setup(), "SQLite");
+	bench_must(pagelog_mount(&b->log, &where, &vk, random_system(), &report), "the page log");
+	bench_must(pagevfs_new(&b->vfs, b->log, random_system()), "the page log");
+	if (sqlite3_open_v2("rows", &b->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+	                    pagevfs_name(b->vfs)) != SQLITE_OK)
+		bench_fail(path, "it does not open");
+	sql(b->db, LOG_PRAGMAS);
+}
+
+static void open_plain(struct base *b, const struct pages *p)
+{
+	char path[BENCH_PATH_MAX], cache[64];
+
+	bench_path(path, p->dir, "plain.db");
+	if (sqlite3_open(path, &b->db) != SQLITE_OK)
+		bench_fail(path, "it does not open");
+	snprintf(cache, sizeof(cache), "PRAGMA cache_size=-%d", CACHE_KIB);
+	sql(b->db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL");
+	sql(b->db, cache);
+}
+
+static void close_base(struct base *b)
+{
+	sqlite3_close(b->db);
+	pagevfs_free(b->vfs);
+	pagelog_unmount(b->log);
+}
+
+/* ---- The works ------------------------------------------------------------- */
+
+static void step(sqlite3 *db, sqlite3_stmt *q, int expected)
+{
+	if (sqlite3_step(q) != expected)
+		bench_fail("SQLite", sqlite3_errmsg(db));
+}
+
+static sqlite3_stmt *prepare(sqlite3 *db, const char *text)
+{
+	sqlite3_stmt *q;
+
+	if (sqlite3_prepare_v3(db, text, -1, SQLITE_PREPARE_PERSISTENT, &q, NULL) != SQLITE_OK)
+		bench_fail(text, sqlite3_errmsg(db));
+	return q;
+}
+
+static void insert(sqlite3 *db, sqlite3_stmt *q, int id)
+{
+	uint8_t text[TEXT];
+
+	memset(text, 'a' + id % 26, sizeof(text));
+	sqlite3_bind_int(q, 1, id);
+	sqlite3_bind_blob(q, 2, text, sizeof(text), SQLITE_STATIC);
+	step(db, q, SQLITE_DONE);
+	sqlite3_reset(q);
+}
+
+static double bulk(sqlite3 *db)
+{
+	sqlite3_stmt *q;
+	double began;
+
+	sql(db, "CREATE TABLE m(id INTEGER PRIMARY KEY, text BLOB)");
+	q = prepare(db, "INSERT INTO m VALUES(?1, ?2)");
+	began = timing_now();
+	sql(db, "BEGIN IMMEDIATE");
+	for (int i = 0; i < ROWS; i++)
+		insert(db, q, i);
+	sql(db, "COMMIT");
+	began = timing_now() - began;
+	sqlite3_finalize(q);
+	return began;
+}
+
+static double singles(sqlite3 *db)
+{
+	sqlite3_stmt *q = prepare(db, "INSERT INTO m VALUES(?1 + (SELECT max(id) FROM m), ?2)");
+	const double began = timing_now();
+
+	for (int i = 0; i < SINGLES; i++)
+		insert(db, q, 1);
+	sqlite3_finalize(q);
+	return (timing_now() - began) / SINGLES;
+}
+
+static double ranges(sqlite3 *db)
+{
+	sqlite3_stmt *q = prepare(db, "SELECT sum(length(text)) FROM m WHERE id >= ?1 AND id < ?1 + ?2");
+	const double began = timing_now();
+
+	for (int i = 0; i < RANGES; i++) {
+		sqlite3_bind_int(q, 1, (int)((unsigned)i * 7919 * 13 % (ROWS - RANGE)));
+		sqlite3_bind_int(q, 2, RANGE);
+		step(db, q, SQLITE_ROW);
+		if (sqlite3_column_int(q, 0) != RANGE * TEXT)
+			bench_fail("a range", "rows are missing");
+		sqlite3_reset(q);
+	}
+	sqlite3_finalize(q);
+	return (timing_now() - began) / RANGES;
+}
+
+/* ---- Rounds ---------------------------------------------------------------- */
+
+static void first_row(sqlite3 *db)
+{
+	sqlite3_stmt *q = prepare(db, "SELECT text FROM m WHERE id = 77777");
+
+	step(db, q, SQLITE_ROW);
+	sqlite3_finalize(q);
+}
+
+static double log_make(void *arg)
+{
+	struct pages *p = arg;
+	struct base b = { 0 };
+	char path[BENCH_PATH_MAX];
+	const struct pagelog_place where = place_in(path, p);
+	double seconds;
+
+	bench_remove(path);
+	bench_must(pagelog_create(where.disk, where.dir, 1, random_system()), "the page log");
+	open_log(&b, p);
+	seconds = p->work(b.db);
+	close_base(&b);
+	return seconds;
+}
+
+static double plain_make(void *arg)
+{
+	struct pages *p = arg;
+	struct base b = { 0 };
+	char path[BENCH_PATH_MAX];
+	double seconds;
+
+	bench_path(path, p->dir, "plain.db");
+	bench_remove(path);
+	open_plain(&b, p);
+	seconds = p->work(b.db);
+	close_base(&b);
+	return seconds;
+}
+
+static double log_use(void *arg)
+{
+	struct pages *p = arg;
+	struct base b = { 0 };
+	double seconds;
+
+	open_log(&b, p);
+	seconds = p->work(b.db);
+	close_base(&b);
+	return seconds;
+}
+
+static double plain_use(void *arg)
+{
+	struct pages *p = arg;
+	struct base b = { 0 };
+	double seconds;
+
+	open_plain(&b, p);
+	seconds = p->work(b.db);
+	close_base(&b);
+	return seconds;
+}
+
+static double opens(struct pages *p, void (*open)(struct base *b, const struct pages *p))
+{
+	double sum = 0;
+
+	for (unsigned i = 0; i < OPENS; i++) {
+		struct base b = { 0 };
+		const double began = timing_now();
+
+		open(&b, p);
+		first_row(b.db);
+		sum += timing_now() - began;
+		close_base(&b);
+	}
+	return sum / OPENS;
+}
+
+static double log_open(void *arg)
+{
+	return opens(arg, open_log);
+}
+
+static double plain_open(void *arg)
+{
+	return opens(arg, open_plain);
+}
+
+static void measure(struct bench *b, const char *id, const char *what, double (*work)(sqlite3 *db),
+                    timing_work *ours, timing_work *reference, double bound)
+{
+	struct pages p = { .dir = b->dir, .work = work };
+	struct series o = { .n = 0 }, r = { .n = 0 };
+
+	timing_pair(&o, &r, b->rounds, ours, reference, &p);
+	report_add_times(&b->report, id, what, series_median(&o), series_median(&r), false, bound);
+}
+
+void bench_pages(struct bench *b)
+{
+	measure(b, "pages-bulk", "page log, 100,000 rows in one turn (plain SQLite, WAL, FULL)", bulk,
+	        log_make, plain_make, 1.25);
+	measure(b, "pages-single", "page log, a durable commit of one row (the same)", singles, log_use,
+	        plain_use, 1.15);
+	measure(b, "pages-range", "page log, a range of 500 rows, 2 MB of cache (the same)", ranges, log_use,
+	        plain_use, 2.8);
+	measure(b, "pages-open", "page log, open and read a row (the same)", NULL, log_open, plain_open, 1.3);
+}
