@@ -265,6 +265,18 @@ static int take_answer(struct node *n, struct contact *c, enum secret_kind kind,
 	return session_call_answered(n, c, kind, &own->n, call_nonce(answer), &own->local, from);
 }
 
+const struct nonce16 *finder_answered_call(const struct node *n, const struct call *call, int place,
+                                           const struct sym_key *key, const struct address *from,
+                                           const struct address **local)
+{
+	const struct own_call *own = answered_call(n, call, place, key, from);
+
+	if (own == NULL)
+		return NULL;
+	*local = &own->local;
+	return &own->n;
+}
+
 /* ---- Answering ------------------------------------------------------------- */
 
 static bool was_heard(const struct node *n, const struct contact *c, const struct nonce16 *nonce)
@@ -417,13 +429,13 @@ static bool may_examine(struct node *n)
 int finder_call(struct node *n, struct span datagram, const struct address *from, uint8_t ttl)
 {
 	struct call call;
-	int r;
+	int r = 0;
 
 	if (ttl != TTL_OF_A_NEIGHBOUR || call_read(&call, datagram) != 0)
 		return 0;
 	if (own_call_by_nonce(&n->finder, call_nonce(&call)) != NULL || !may_examine(n))
 		return 0;
-	r = meeting_call(n, &call, from);
+	meeting_call(n, &call, from);
 	for (size_t i = 0; r == 0 && i < n->contacts_len; i++)
 		r = examine(n, n->contacts[i], &call, from);
 	return r;

@@ -25,6 +25,11 @@ void finder_look(struct node *n, bool on);
 
 /* Our address on the interface and of the family that a datagram came from; NULL when it is not ours. */
 const struct address *finder_local_for(const struct node *n, const struct address *from);
+/* The nonce of our call, of those whose answers are still taken, that the entry at place, found under key,
+ * answers; NULL when it is no answer to us. *local is the address that we called from. */
+const struct nonce16 *finder_answered_call(const struct node *n, const struct call *call, int place,
+                                           const struct sym_key *key, const struct address *from,
+                                           const struct address **local);
 /* Remembers a call that was just made, so that its answer can be told from others. */
 void finder_remember_call(struct node *n, const struct nonce16 *call_nonce, const struct address *local);
 

@@ -1,24 +1,47 @@
 /*
  * meeting.h: a pairing on the network (PROTOCOL section 2).
  *
- * One at a time. Who shows a code answers calls under it, who enters one calls under it;
- * what is then said is pairing.h. A pairing that is done adds a pending contact.
+ * One at a time. Who shows a code answers calls under its number, who enters one calls
+ * under it; what is then said is pairing.h. A pairing that is done adds a pending contact,
+ * which the person confirms or forgets.
  */
 #ifndef NODE_CORE_MEETING_H
 #define NODE_CORE_MEETING_H
 
 #include "node/core/node.h"
+#include "node/core/pairing.h"
 #include "transport/call.h"
 
+enum meeting_kind {
+	MEETING_NONE, /* or done: the other side may still ask for the last flight again */
+	MEETING_CODE, /* by a code that one side shows: pairing says which */
+	MEETING_BOTH, /* both show a QR and scan the other's */
+};
+
 struct meeting {
-	int unused;
+	enum meeting_kind kind;
+	char name[CONTACT_NAME_MAX + 1]; /* of the contact to be */
+	struct pairing_known known;
+
+	/* MEETING_CODE. */
+	struct pairing pairing;
+	struct sym_key key; /* K */
+	uint32_t path;      /* 0: none */
+	uint64_t next_call_us, answered_us;
+	bool told;          /* that the other side was found */
+	uint64_t linger_us; /* of MEETING_NONE: until when the path stays */
+
+	/* MEETING_BOTH. */
+	struct qr_pair shown;
+	struct key_pair s, r;
+	uint64_t expires_us;
 };
 
 void meeting_deinit(struct meeting *m);
 
 must_check int meeting_request(struct node *n, const struct request *q);
 /* A call that came to the group, not our own. */
-must_check int meeting_call(struct node *n, const struct call *call, const struct address *from);
+void meeting_call(struct node *n, const struct call *call, const struct address *from);
 bool meeting_owns(const struct node *n, uint32_t path);
 must_check int meeting_datagram(struct node *n, struct span datagram);
 void meeting_path_failed(struct node *n, uint32_t path);

@@ -203,6 +203,10 @@ static int handle(struct node *n, const struct event *ev)
 		return 0;
 	case EV_REQUEST:
 		return request_handle(n, ev->request);
+	case EV_LOCK:
+		for (size_t i = 0; i < n->contacts_len; i++)
+			session_end_all_of(n, n->contacts[i]);
+		return 0;
 	}
 	return 0;
 }

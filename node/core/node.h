@@ -35,6 +35,7 @@ enum event_kind {
 	EV_PATH_REFUSED, /* the other side's system says that nobody listens; only a hint, anybody can forge
 	                    it */
 	EV_REQUEST,      /* a person asks for something */
+	EV_LOCK,         /* the last event: the links are ended with a farewell */
 };
 
 enum request_kind {

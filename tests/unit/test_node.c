@@ -278,6 +278,152 @@ static void names_are_kept_clean(void **state)
 	world_free(w);
 }
 
+static enum reply_code ask(struct world *w, size_t i, enum request_kind kind, const char *name,
+                           const char *text, bool flag)
+{
+	const struct request q = {
+		.kind = kind, .name = span_str(name), .text = span_str(text), .flag = flag
+	};
+
+	return world_ask(w, i, &q);
+}
+
+/* Both confirm, one calls, and they write. */
+static void check_new_contacts(struct world *w, const char *of0, const char *of1)
+{
+	const struct request mode = { .kind = REQ_MODE, .name = span_str(of0), .mode = MODE_CALL };
+	struct contact_view v;
+
+	assert_int_equal(w->nodes[0].notices[NOTICE_PAIR_COMPARE], 1);
+	assert_int_equal(w->nodes[1].notices[NOTICE_PAIR_COMPARE], 1);
+	assert_int_equal(strlen(w->nodes[0].notice_text), SAFETY_TEXT_LEN);
+	assert_string_equal(w->nodes[0].notice_text, w->nodes[1].notice_text);
+	assert_int_equal(ask(w, 0, REQ_SEND, of0, "too early", false), REPLY_PENDING);
+	assert_int_equal(ask(w, 0, REQ_PAIR_CONFIRM, of0, "", true), REPLY_OK);
+	assert_int_equal(world_ask(w, 0, &mode), REPLY_OK);
+	world_run(w, S(15));
+	assert_false(w->nodes[0].notices[NOTICE_LINKED]); /* the other person has not confirmed */
+	assert_int_equal(ask(w, 1, REQ_PAIR_CONFIRM, of1, "", true), REPLY_OK);
+	assert_int_equal(ask(w, 0, REQ_SEND, of0, "hello", false), REPLY_OK);
+	assert_int_equal(ask(w, 1, REQ_SEND, of1, "hi", false), REPLY_OK);
+	world_run(w, S(15));
+	for (size_t i = 0; i < 2; i++) {
+		node_contact_view(w->nodes[i].node, 0, &v);
+		assert_int_equal(v.record->state, CONTACT_MET);
+		assert_int_equal(v.waiting, 0);
+		assert_int_equal(v.next_position, 2);
+	}
+}
+
+static void two_people_pair_by_code(void **state)
+{
+	(void)state;
+	for (unsigned camera = 0; camera < 2; camera++) {
+		struct world *w = world_new(20 + camera, 3);
+		char code[256];
+
+		w->loss = 20;
+		w->nodes[1].clock_offset = -86400 * 3650; /* a code works between two wrong clocks */
+		assert_int_equal(ask(w, 0, REQ_PAIR_SHOW, "Ana", "", camera), REPLY_OK);
+		strcpy(code, w->nodes[0].reply_text);
+		assert_int_equal(ask(w, 0, REQ_PAIR_SHOW, "Ben", "", false), REPLY_BUSY);
+		assert_int_equal(ask(w, 0, REQ_PAIR_ENTER, "Ben", code, false), REPLY_OWN_CODE);
+		assert_int_equal(ask(w, 1, REQ_PAIR_ENTER, "Ben", code, false), REPLY_OK);
+		world_run(w, S(30));
+		w->nodes[1].clock_offset = 0; /* from here on clocks count */
+		w->loss = 0;
+		check_new_contacts(w, "Ana", "Ben");
+		assert_int_equal(ask(w, 1, REQ_PAIR_ENTER, "Ben", code, false), REPLY_NAME_TAKEN);
+		/* The code is used up: nobody answers to it any more. */
+		assert_int_equal(ask(w, 2, REQ_PAIR_ENTER, "Cay", code, false), REPLY_OK);
+		world_run(w, S(610));
+		assert_int_equal(w->nodes[2].notices[NOTICE_PAIR_FAILED], 1);
+		assert_int_equal(w->nodes[2].notices[NOTICE_PAIR_TALKING], 0);
+		world_free(w);
+	}
+}
+
+static void two_people_pair_by_two_cameras(void **state)
+{
+	struct world *w = world_new(22, 2);
+	char shown[2][256];
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(ask(w, i, REQ_PAIR_BOTH, "Ana", "", false), REPLY_OK);
+		strcpy(shown[i], w->nodes[i].reply_text);
+	}
+	assert_int_equal(ask(w, 0, REQ_PAIR_BOTH, "Ana", "no QR", false), REPLY_BAD_CODE);
+	assert_int_equal(ask(w, 0, REQ_PAIR_BOTH, "Ana", shown[0], false), REPLY_OWN_CODE);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(ask(w, i, REQ_PAIR_BOTH, "Ana", shown[1 - i], false), REPLY_OK);
+	assert_int_equal(ask(w, 0, REQ_PAIR_BOTH, "Ana", shown[1], false), REPLY_NO_PAIRING);
+	assert_int_equal(w->nodes[0].sent_calls + w->nodes[1].sent_calls, 0); /* no radio at all */
+	check_new_contacts(w, "Ana", "Ana");
+	world_free(w);
+}
+
+static void a_pairing_that_cannot_be(void **state)
+{
+	struct world *w = world_new(23, 2);
+
+	(void)state;
+	assert_int_equal(ask(w, 0, REQ_PAIR_ENTER, "Ana", "no number", false), REPLY_BAD_CODE);
+	assert_int_equal(ask(w, 0, REQ_PAIR_ENTER, "Ana", "12 abacus", false), REPLY_BAD_CODE);
+	assert_int_equal(ask(w, 0, REQ_PAIR_SHOW, "\xe2\x80\xae", "", false), REPLY_BAD_NAME);
+	assert_int_equal(ask(w, 0, REQ_PAIR_CANCEL, "", "", false), REPLY_NO_PAIRING);
+	/* Both display: nobody calls, and both codes expire. */
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(ask(w, i, REQ_PAIR_SHOW, "Ana", "", false), REPLY_OK);
+	world_run(w, S(601));
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(w->nodes[i].notices[NOTICE_PAIR_FAILED], 1);
+	assert_int_equal(w->nodes[0].sent_calls + w->nodes[1].sent_calls, 0);
+	/* Cancelled, and begun again. */
+	assert_int_equal(ask(w, 0, REQ_PAIR_SHOW, "Ana", "", false), REPLY_OK);
+	assert_int_equal(ask(w, 0, REQ_PAIR_CANCEL, "", "", false), REPLY_OK);
+	assert_int_equal(ask(w, 0, REQ_PAIR_SHOW, "Ana", "", false), REPLY_OK);
+	assert_int_equal(ask(w, 0, REQ_PAIR_CANCEL, "", "", false), REPLY_OK);
+	world_network(w, 0, false);
+	assert_int_equal(ask(w, 0, REQ_PAIR_SHOW, "Ana", "", false), REPLY_NO_NETWORK);
+	assert_int_equal(node_contact_count(w->nodes[0].node), 0);
+	world_free(w);
+}
+
+static void safety_numbers_that_differ_leave_no_contact(void **state)
+{
+	struct world *w = world_new(24, 2);
+
+	(void)state;
+	world_network(w, 0, true);
+	assert_int_equal(ask(w, 0, REQ_PAIR_SHOW, "Ana", "", false), REPLY_OK);
+	assert_int_equal(ask(w, 1, REQ_PAIR_ENTER, "Ben", w->nodes[0].reply_text, false), REPLY_OK);
+	world_run(w, S(5));
+	assert_int_equal(node_contact_count(w->nodes[0].node), 1);
+	assert_int_equal(ask(w, 0, REQ_PAIR_CONFIRM, "Ana", "", false), REPLY_OK);
+	assert_int_equal(node_contact_count(w->nodes[0].node), 0);
+	world_crash(w, 0);
+	assert_int_equal(node_contact_count(w->nodes[0].node), 0);
+	world_free(w);
+}
+
+/* Who locks says so, and is missed at once. */
+static void a_farewell_is_heard(void **state)
+{
+	struct world *w = world_new(25, 2);
+	struct event lock = { .kind = EV_LOCK };
+
+	(void)state;
+	world_pair(w, 0, 1);
+	world_mode(w, 0, 1, MODE_CALL);
+	world_run(w, S(2));
+	assert_true(world_linked(w, 0, 1));
+	world_event(w, 1, &lock);
+	world_run(w, S(1));
+	assert_false(world_linked(w, 0, 1));
+	world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -290,6 +436,11 @@ int main(void)
 		cmocka_unit_test(long_and_bad_messages),
 		cmocka_unit_test(a_long_queue_is_packed),
 		cmocka_unit_test(names_are_kept_clean),
+		cmocka_unit_test(two_people_pair_by_code),
+		cmocka_unit_test(two_people_pair_by_two_cameras),
+		cmocka_unit_test(a_pairing_that_cannot_be),
+		cmocka_unit_test(safety_numbers_that_differ_leave_no_contact),
+		cmocka_unit_test(a_farewell_is_heard),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

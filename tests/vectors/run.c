@@ -18,6 +18,8 @@
 
 static const struct part *const parts[] = {
 	&vectors_kdf,
+	&vectors_pairing_code,
+	&vectors_pairing_qr,
 	&vectors_link_secret,
 	&vectors_noise,
 	&vectors_person_check,
