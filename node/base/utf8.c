@@ -13,6 +13,22 @@ static const struct {
 };
 
 /* A character cut short reads as zeros, which cannot follow. */
+/* How many bytes from p on are ASCII: whole eights first, most texts are little else. */
+static size_t ascii_len(const uint8_t *p, size_t len)
+{
+	uint64_t eight;
+	size_t n = 0;
+
+	for (; len - n >= sizeof(eight); n += sizeof(eight)) {
+		memcpy(&eight, p + n, sizeof(eight));
+		if ((eight & 0x8080808080808080u) != 0)
+			break;
+	}
+	while (n < len && p[n] < 0x80)
+		n++;
+	return n;
+}
+
 static bool skip_char(struct reader *r)
 {
 	const uint8_t first = reader_u8(r);
@@ -36,7 +52,8 @@ bool utf8_valid(struct span text)
 	struct reader r = reader_from(text);
 
 	while (r.len > 0) {
-		if (!skip_char(&r))
+		reader_span(&r, ascii_len(r.p, r.len));
+		if (r.len > 0 && !skip_char(&r))
 			return false;
 	}
 	return true;
