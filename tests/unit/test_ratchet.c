@@ -581,7 +581,8 @@ static void a_body_is_length_text_zeros(void **state)
 		     { 65535, 0, ENVELOPE_REFUSED },
 		     { 10, 11, 0 },
 		     { 10, 12, ENVELOPE_REFUSED },
-		     { 10, 931, ENVELOPE_REFUSED } };
+		     { 10, 931, ENVELOPE_REFUSED },
+		     { 0, 2, ENVELOPE_REFUSED } /* all of the padding */ };
 	const struct sym_key key = { { 1 } };
 	const struct hash32 aid = { { 2 } };
 	uint8_t e[ENVELOPE_MIN], ad[91], buf[ENVELOPE_MIN];
@@ -593,7 +594,7 @@ static void a_body_is_length_text_zeros(void **state)
 		memset(e, 0, sizeof(e));
 		store_u16(e + 76, rows[i].len);
 		if (rows[i].dirty > 0)
-			e[76 + rows[i].dirty] = 1;
+			memset(e + 76 + rows[i].dirty, 1, rows[i].dirty == 2 ? 930 : 1);
 		memcpy(ad, "fl1:env", 7);
 		memcpy(ad + 7, aid.b, 32);
 		memcpy(ad + 39, e + 24, 52);
