@@ -215,8 +215,6 @@ static enum item_type next_item(struct reader *r, struct item *out)
 		sound = float_shortest(p, result.read, out->number);
 	else if (sound)
 		sound = result.read - out->bytes.len == head_len(out->value);
-	if (sound && out->type == ITEM_STRING)
-		sound = utf8_valid(out->bytes);
 	if (!sound) {
 		reader_fail(r);
 		return out->type = ITEM_NONE;
@@ -266,9 +264,11 @@ static void skip_tagged(struct reader *r, uint64_t tag, unsigned depth)
 		reader_fail(r);
 }
 
-/* What follows the item, so that the value it begins is complete. */
+/* What follows the item, so that the value it begins is complete and sound. */
 static void skip_inside(struct reader *r, const struct item *item, unsigned depth)
 {
+	if (item->type == ITEM_STRING && !utf8_valid(item->bytes))
+		reader_fail(r);
 	if (item->type != ITEM_ARRAY && item->type != ITEM_MAP && item->type != ITEM_TAG)
 		return;
 	if (depth == TEXT_NESTING_MAX) {
@@ -316,8 +316,8 @@ static unsigned read_key(struct reader *r, struct span *before)
 
 /* --- Reading --- */
 
-/* The content of a message of this kind. */
-static struct span read_content(struct reader *r, uint64_t kind)
+/* The content of a message of this kind; checked: it was read before, and its words need no second look. */
+static struct span read_content(struct reader *r, uint64_t kind, bool checked)
 {
 	const uint8_t *start = r->p;
 	struct item item;
@@ -326,13 +326,14 @@ static struct span read_content(struct reader *r, uint64_t kind)
 	if ((kind == TEXT_WORDS && type != ITEM_STRING) ||
 	    (kind == TEXT_PERSON_CHECK && type != ITEM_BYTES) || (kind == TEXT_CARD && type != ITEM_MAP))
 		reader_fail(r);
-	if (kind == TEXT_WORDS || kind == TEXT_PERSON_CHECK)
-		return item.bytes;
-	skip_inside(r, &item, 0);
-	return r->failed ? SPAN_NONE : span_from(start, (size_t)(r->p - start));
+	if (!checked || kind != TEXT_WORDS)
+		skip_inside(r, &item, 0);
+	if (r->failed)
+		return SPAN_NONE;
+	return kind <= TEXT_PERSON_CHECK ? item.bytes : span_from(start, (size_t)(r->p - start));
 }
 
-static void read_message(struct reader *r, struct text_message *m)
+static void read_message(struct reader *r, struct text_message *m, bool checked)
 {
 	const unsigned required = BIT(KEY_KIND) | BIT(KEY_CLAIMED) | BIT(KEY_CONTENT);
 	unsigned have = 0, key;
@@ -353,7 +354,7 @@ static void read_message(struct reader *r, struct text_message *m)
 		else if (key == KEY_DROP_AFTER)
 			m->drop_after = read_uint(r);
 		else if (key == KEY_CONTENT)
-			m->content = read_content(r, m->kind); /* the kind came first, or is missing */
+			m->content = read_content(r, m->kind, checked); /* the kind came first */
 		else
 			skip_value(r, 0);
 		have |= BIT(key);
@@ -388,7 +389,7 @@ static void read_messages(struct reader *r, struct text *t)
 	t->count = (unsigned)array.value;
 	t->messages = span_from(r->p, r->len);
 	for (unsigned i = 0; i < t->count && !r->failed; i++)
-		read_message(r, &unused);
+		read_message(r, &unused, false);
 }
 
 int text_decode(struct text *out, struct span in)
@@ -428,7 +429,7 @@ bool text_next(struct text *t, struct text_message *out)
 
 	if (t->given == t->count)
 		return false;
-	read_message(&r, out);
+	read_message(&r, out, true);
 	assert(!r.failed); /* text_decode() has read it before */
 	t->messages = span_from(r.p, r.len);
 	t->given++;
@@ -488,7 +489,7 @@ static bool content_sound(const struct text_message *m)
 		return utf8_valid(m->content);
 	if (m->kind == TEXT_PERSON_CHECK)
 		return true;
-	read_content(&r, m->kind);
+	read_content(&r, m->kind, false);
 	return reader_done(&r);
 }
 

@@ -82,6 +82,10 @@ static const struct {
 
 	{ "words", CONTENT("00", "63 e282ac"), 0 },
 	{ "words not in UTF-8", CONTENT("00", "62 c3 28"), TEXT_REFUSED },
+	{ "words, a bad byte among the first eight", CONTENT("00", "6a 61616161616161ff6161"), TEXT_REFUSED },
+	{ "words, a bad byte after eight", CONTENT("00", "6a 616161616161616161ff"), TEXT_REFUSED },
+	{ "words, cut short after eight", CONTENT("00", "69 6161616161616161c3"), TEXT_REFUSED },
+	{ "words, a sign after eight", CONTENT("00", "6a 6161616161616161c3a9"), 0 },
 	{ "words as bytes", CONTENT("00", "40"), TEXT_REFUSED },
 	{ "check", CONTENT("01", "42 c328"), 0 },
 	{ "check as words", CONTENT("01", "60"), TEXT_REFUSED },
