@@ -345,6 +345,7 @@ static void heard(struct session *s)
 
 static int take_datagram(struct node *n, struct session *s, struct span datagram)
 {
+	struct contact *c = s->contact;
 	uint8_t plain[LINK_PLAIN_MAX];
 	struct span frames;
 	uint64_t pn;
@@ -353,8 +354,8 @@ static int take_datagram(struct node *n, struct session *s, struct span datagram
 	if (link_open(&frames, &pn, &s->link, plain, datagram) != 0)
 		return 0;
 	if (s->state != SESSION_UP)
-		go_up(n, s);
-	if (s->contact->up == s) {
+		go_up(n, s); /* or gone, where another session was faster */
+	if (c->up == s) {
 		heard(s);
 		r = take_frames(n, s, pn, frames);
 		if (r == SYNC_BROKEN) {
@@ -563,13 +564,12 @@ static bool send_one(struct node *n, struct session *s)
 
 static int settle(struct node *n, struct session *s)
 {
-	const size_t limit = n->fx->bytes_len + EFFECT_BYTES_PER_TURN;
 	const int r = sync_pack(n, s->contact, &s->sync);
 
 	if (r != 0)
 		return r;
 	s->more = true;
-	while (n->fx->bytes_len < limit) {
+	while (n->fx->bytes_len < EFFECT_BYTES_PER_TURN) {
 		if (!send_one(n, s)) {
 			s->more = false;
 			break;
