@@ -4,6 +4,8 @@
 #ifndef NODE_CORE_LIMITS_H
 #define NODE_CORE_LIMITS_H
 
+#include <stdint.h>
+
 enum {
 	CONTACTS_MAX = 1024,
 	MESSAGE_BYTES_MAX = 32000,      /* of UTF-8 */
@@ -19,9 +21,11 @@ enum {
 	RESEND_MS = 300,                /* openers and handshake flights */
 	KEEPALIVES_MAX = 3,             /* unanswered, then the session ends */
 	ENVELOPES_AHEAD = 24,           /* envelopes of one direction on their way at a time */
-	ENVELOPES_UNSTORED_MAX = 512,   /* of one ratchet chain, PROTOCOL section 6 */
 	EPOCH_MAX = 1 << 30,            /* of a ratchet */
 	EFFECT_BYTES_PER_TURN = 1 << 20 /* datagrams built in one turn; the rest waits for the next */
 };
+
+#define SEQUENCE_MAX (UINT64_C(1) << 48) /* envelopes ever made in one direction, as the other side says it  \
+	                                  */
 
 #endif

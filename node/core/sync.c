@@ -263,8 +263,8 @@ static int handed(struct node *n, struct contact *c, struct sync *y, uint64_t co
 static int first_state(struct node *n, struct contact *c, struct sync *y, const struct sym_key *x,
                        const struct frame_state *f)
 {
-	if (f->epoch > EPOCH_MAX)
-		return SYNC_BROKEN;
+	if (f->epoch > EPOCH_MAX || f->sent > SEQUENCE_MAX || f->stored > SEQUENCE_MAX)
+		return SYNC_BROKEN; /* ours would follow, and have nowhere to count on to */
 	y->met = true;
 	y->peer = *f;
 	c->record.clock_offset = (int64_t)(f->clock_s - n->clock);
