@@ -19,7 +19,7 @@
 #include "transport/call.h"
 
 enum { TTL_OF_A_NEIGHBOUR = 255 };
-enum { CALL_ROUND_MAX = 8 }; /* calls of one round on one interface */
+enum { CALL_ROUND_MAX = 8, CALL_ROUND_KEYS = CALL_ROUND_MAX * (CALL_LARGE - 1) }; /* on one interface */
 enum { SEARCH_PAUSE_S = 5 }; /* between two searches over twenty years */
 enum { HEARD_S = 3600 };     /* how long a call counts as seen */
 
@@ -119,25 +119,33 @@ void finder_look(struct node *n, bool on)
 /* The keys to call everybody with, those first for whom something waits. */
 struct round {
 	const struct sym_key *key[CONTACTS_MAX * SECRET_KINDS];
+	size_t who[CONTACTS_MAX * SECRET_KINDS]; /* in the list of contacts */
 	size_t n;
 };
 
-static void add_keys(struct round *r, const struct contact *c)
+static void add_key(struct round *r, const struct sym_key *key, size_t who)
+{
+	r->key[r->n] = key;
+	r->who[r->n++] = who;
+}
+
+static void add_keys(struct round *r, const struct contact *c, size_t who)
 {
 	if (c->record.restored)
-		r->key[r->n++] = &c->keys[SECRET_ANCHOR].out;
-	r->key[r->n++] = &c->keys[SECRET_CUR].out;
+		add_key(r, &c->keys[SECRET_ANCHOR].out, who);
+	add_key(r, &c->keys[SECRET_CUR].out, who);
 	if (c->record.has_prev && c->record.prev_called)
-		r->key[r->n++] = &c->keys[SECRET_PREV].out;
+		add_key(r, &c->keys[SECRET_PREV].out, who);
 }
 
 static void add_contacts(struct round *r, const struct node *n, bool waiting)
 {
 	for (size_t i = 0; i < n->contacts_len; i++) {
-		const struct contact *c = n->contacts[(n->finder.turn + i) % n->contacts_len];
+		const size_t who = (n->finder.turn + i) % n->contacts_len;
+		const struct contact *c = n->contacts[who];
 
 		if (is_called(n, c) && (c->waiting > 0) == waiting)
-			add_keys(r, c);
+			add_keys(r, c, who);
 	}
 }
 
@@ -191,9 +199,9 @@ static void call_everybody(struct node *n)
 			at += len;
 		}
 	}
-	if (r->n > (size_t)CALL_ROUND_MAX * (CALL_LARGE - 1))
-		f->turn++;
-	free(r); /* pointers only */
+	if (r->n > CALL_ROUND_KEYS)
+		f->turn = r->who[CALL_ROUND_KEYS]; /* who found no place is the next round's first */
+	free(r);                                   /* pointers only */
 }
 
 int finder_timer(struct node *n)
