@@ -372,7 +372,7 @@ static void reply_code_text(struct node *n, const struct request *q, const struc
 	struct writer w = writer_on(text, QR_TEXT_MAX);
 	struct qr qr = { .kind = QR_CODE, .code = *code };
 
-	static_assert(CODE_TEXT_MAX <= QR_TEXT_MAX, "a spoken code fits where a QR does");
+	static_assert((int)CODE_TEXT_MAX <= (int)QR_TEXT_MAX, "a spoken code fits where a QR does");
 	if (code->spoken)
 		code_print(text, code);
 	else
