@@ -2,9 +2,9 @@
  * bench.h: what the rows of the measurement share.
  *
  *     sync.c        100,000 messages from one node to another     full.c    its reference
- *     talk.c        one message, finding each other, nothing new
- *     primitives.c  ratchet, handshake                            resting.c memory, unlocking
- *     pages.c       the page log
+ *     talk.c        one message, finding each other               quiet.c   nothing new to say
+ *     primitives.c  ratchet, handshake                            pages.c   the page log
+ *     resting.c     memory, unlocking
  *     home.c        vaults to measure with                        peer.c    nodes in processes of their own
  */
 #ifndef TOOLS_BENCH_BENCH_H
@@ -24,6 +24,7 @@ struct bench {
 };
 
 void bench_sync(struct bench *b);
+void bench_quiet(struct bench *b);
 void bench_talk(struct bench *b);
 void bench_primitives(struct bench *b);
 void bench_pages(struct bench *b);

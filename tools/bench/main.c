@@ -21,11 +21,8 @@ static const struct {
 	const char *name;
 	void (*run)(struct bench *b);
 } parts[] = {
-	{ "primitives", bench_primitives },
-	{ "pages", bench_pages },
-	{ "resting", bench_resting },
-	{ "talk", bench_talk },
-	{ "sync", bench_sync },
+	{ "primitives", bench_primitives }, { "pages", bench_pages }, { "resting", bench_resting },
+	{ "quiet", bench_quiet },           { "talk", bench_talk },   { "sync", bench_sync },
 };
 
 void bench_fail(const char *what, const char *why)
@@ -97,6 +94,18 @@ static bool is_wanted(const char *name, char *const *names)
 	return false;
 }
 
+static void check_names(char *const *names)
+{
+	for (; *names != NULL; names++) {
+		bool known = false;
+
+		for (size_t i = 0; i < COUNT_OF(parts); i++)
+			known |= strcmp(*names, parts[i].name) == 0;
+		if (!known)
+			bench_fail(*names, "no such part; see --help");
+	}
+}
+
 static unsigned number(const char *text, unsigned max)
 {
 	char *end;
@@ -151,6 +160,7 @@ int main(int argc, char **argv)
 			usage(stderr);
 			return 2;
 		}
+	check_names(&argv[optind]);
 	b.runs = b.runs == 0 ? b.rounds : b.runs;
 	make_dir(&b, under);
 	for (size_t i = 0; i < COUNT_OF(parts); i++)

@@ -15,13 +15,15 @@
 enum { ROWS = 100000, TEXT = 150, SINGLES = 200, RANGES = 300, RANGE = 500, CACHE_KIB = 2048, OPENS = 5 };
 
 struct pages {
-	const char *dir;
+	char log[BENCH_PATH_MAX], plain[BENCH_PATH_MAX];
 	double (*work)(sqlite3 *db);
 };
 
 /* A database of one kind or the other. */
 struct base {
 	sqlite3 *db;
+	struct slots *slots;
+	struct slots_match match;
 	struct pagelog *log;
 	struct pagevfs *vfs;
 };
@@ -33,13 +35,7 @@ struct base {
 	"synchronous=FULL; "                                                                                 \
 	"PRAGMA secure_delete=ON"
 
-static const struct sym_key vk = { { 7 } };
-
-static struct pagelog_place place_in(char path[static BENCH_PATH_MAX], const struct pages *p)
-{
-	bench_path(path, p->dir, "log");
-	return (struct pagelog_place){ disk_posix(), path, 1, 0 };
-}
+static const struct sym_key kek = { { 7 } };
 
 static void sql(sqlite3 *db, const char *text)
 {
@@ -47,26 +43,48 @@ static void sql(sqlite3 *db, const char *text)
 		bench_fail(text, sqlite3_errmsg(db));
 }
 
-static void open_log(struct base *b, const struct pages *p)
+/* Up to where the rows could be opened: what is measured elsewhere. */
+static void unlock_log(struct base *b, const char *dir)
 {
-	char path[BENCH_PATH_MAX];
-	const struct pagelog_place where = place_in(path, p);
+	bench_must(slots_open(&b->slots, disk_posix(), dir), "the slots");
+	bench_must(slots_try(b->slots, &kek, &b->match), "the slots");
+}
+
+static void mount_log(struct base *b, const char *dir)
+{
+	const struct pagelog_place where = {
+		.disk = disk_posix(),
+		.dir = dir,
+		.places = slots_places(b->slots),
+		.place = b->match.place,
+		.begun = b->match.content.generation > 1,
+	};
 	struct pagelog_report report;
 
-	bench_must(sqlite_setup(), "SQLite");
-	bench_must(pagelog_mount(&b->log, &where, &vk, random_system(), &report), "the page log");
-	bench_must(pagevfs_new(&b->vfs, b->log, random_system()), "the page log");
+	bench_must(pagelog_mount(&b->log, &where, &b->match.content.vk, random_system(), &report), dir);
+	bench_must(pagevfs_new(&b->vfs, b->log, random_system()), dir);
 	if (sqlite3_open_v2("rows", &b->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
 	                    pagevfs_name(b->vfs)) != SQLITE_OK)
-		bench_fail(path, "it does not open");
+		bench_fail(dir, "it does not open");
 	sql(b->db, LOG_PRAGMAS);
 }
 
-static void open_plain(struct base *b, const struct pages *p)
+static void make_log(const char *dir)
 {
-	char path[BENCH_PATH_MAX], cache[64];
+	struct slots_salt salt;
+	struct slots_match match;
 
-	bench_path(path, p->dir, "plain.db");
+	bench_remove(dir);
+	slots_salt_new(&salt, SLOTS_64_MIB, random_system());
+	bench_must(pagelog_create(disk_posix(), dir, SLOTS_PLACES_OWN, random_system()), dir);
+	bench_must(slots_create(disk_posix(), dir, SLOTS_PLACES_OWN, &salt, &kek, &match, random_system()),
+	           dir);
+}
+
+static void open_plain(struct base *b, const char *path)
+{
+	char cache[64];
+
 	if (sqlite3_open(path, &b->db) != SQLITE_OK)
 		bench_fail(path, "it does not open");
 	snprintf(cache, sizeof(cache), "PRAGMA cache_size=-%d", CACHE_KIB);
@@ -79,6 +97,7 @@ static void close_base(struct base *b)
 	sqlite3_close(b->db);
 	pagevfs_free(b->vfs);
 	pagelog_unmount(b->log);
+	slots_close(b->slots);
 }
 
 /* ---- The works ------------------------------------------------------------- */
@@ -164,44 +183,15 @@ static void first_row(sqlite3 *db)
 	sqlite3_finalize(q);
 }
 
-static double log_make(void *arg)
-{
-	struct pages *p = arg;
-	struct base b = { 0 };
-	char path[BENCH_PATH_MAX];
-	const struct pagelog_place where = place_in(path, p);
-	double seconds;
-
-	bench_remove(path);
-	bench_must(pagelog_create(where.disk, where.dir, 1, random_system()), "the page log");
-	open_log(&b, p);
-	seconds = p->work(b.db);
-	close_base(&b);
-	return seconds;
-}
-
-static double plain_make(void *arg)
-{
-	struct pages *p = arg;
-	struct base b = { 0 };
-	char path[BENCH_PATH_MAX];
-	double seconds;
-
-	bench_path(path, p->dir, "plain.db");
-	bench_remove(path);
-	open_plain(&b, p);
-	seconds = p->work(b.db);
-	close_base(&b);
-	return seconds;
-}
-
 static double log_use(void *arg)
 {
-	struct pages *p = arg;
+	const struct pages *p = arg;
 	struct base b = { 0 };
 	double seconds;
 
-	open_log(&b, p);
+	bench_must(sqlite_setup(), "SQLite");
+	unlock_log(&b, p->log);
+	mount_log(&b, p->log);
 	seconds = p->work(b.db);
 	close_base(&b);
 	return seconds;
@@ -209,25 +199,59 @@ static double log_use(void *arg)
 
 static double plain_use(void *arg)
 {
-	struct pages *p = arg;
+	const struct pages *p = arg;
 	struct base b = { 0 };
 	double seconds;
 
-	open_plain(&b, p);
+	open_plain(&b, p->plain);
 	seconds = p->work(b.db);
 	close_base(&b);
 	return seconds;
 }
 
-static double opens(struct pages *p, void (*open)(struct base *b, const struct pages *p))
+static double log_make(void *arg)
 {
+	const struct pages *p = arg;
+
+	make_log(p->log);
+	return log_use(arg);
+}
+
+static double plain_make(void *arg)
+{
+	const struct pages *p = arg;
+
+	bench_remove(p->plain);
+	return plain_use(arg);
+}
+
+/* What locking does. SQLite's counterpart is its checkpoint, which closing does. */
+static double compact(void *arg)
+{
+	const struct pages *p = arg;
+	struct base b = { 0 };
+
+	bench_must(sqlite_setup(), "SQLite");
+	unlock_log(&b, p->log);
+	mount_log(&b, p->log);
+	bench_must(pagelog_compact(b.log, b.slots, &b.match, &kek), "the page log");
+	close_base(&b);
+	return 0;
+}
+
+static double log_open(void *arg)
+{
+	const struct pages *p = arg;
 	double sum = 0;
 
+	bench_must(sqlite_setup(), "SQLite");
 	for (unsigned i = 0; i < OPENS; i++) {
 		struct base b = { 0 };
-		const double began = timing_now();
+		double began;
 
-		open(&b, p);
+		unlock_log(&b, p->log);
+		began = timing_now();
+		mount_log(&b, p->log);
 		first_row(b.db);
 		sum += timing_now() - began;
 		close_base(&b);
@@ -235,33 +259,50 @@ static double opens(struct pages *p, void (*open)(struct base *b, const struct p
 	return sum / OPENS;
 }
 
-static double log_open(void *arg)
-{
-	return opens(arg, open_log);
-}
-
 static double plain_open(void *arg)
 {
-	return opens(arg, open_plain);
+	const struct pages *p = arg;
+	double sum = 0;
+
+	for (unsigned i = 0; i < OPENS; i++) {
+		struct base b = { 0 };
+		const double began = timing_now();
+
+		open_plain(&b, p->plain);
+		first_row(b.db);
+		sum += timing_now() - began;
+		close_base(&b);
+	}
+	return sum / OPENS;
 }
 
-static void measure(struct bench *b, const char *id, const char *what, double (*work)(sqlite3 *db),
-                    timing_work *ours, timing_work *reference, double bound)
+static void measure(struct bench *b, struct pages *p, const char *id, const char *what, timing_work *ours,
+                    timing_work *reference, double bound)
 {
-	struct pages p = { .dir = b->dir, .work = work };
 	struct series o = { .n = 0 }, r = { .n = 0 };
 
-	timing_pair(&o, &r, b->rounds, ours, reference, &p);
+	timing_pair(&o, &r, b->rounds, ours, reference, p);
 	report_add_times(&b->report, id, what, series_median(&o), series_median(&r), false, bound);
 }
 
 void bench_pages(struct bench *b)
 {
-	measure(b, "pages-bulk", "page log, 100,000 rows in one turn (plain SQLite, WAL, FULL)", bulk,
-	        log_make, plain_make, 1.25);
-	measure(b, "pages-single", "page log, a durable commit of one row (the same)", singles, log_use,
-	        plain_use, 1.15);
-	measure(b, "pages-range", "page log, a range of 500 rows, 2 MB of cache (the same)", ranges, log_use,
+	struct pages p;
+
+	bench_path(p.log, b->dir, "log");
+	bench_path(p.plain, b->dir, "plain.db");
+	p.work = bulk;
+	measure(b, &p, "pages-bulk", "page log, 100,000 rows in one turn (plain SQLite, WAL, FULL)", log_make,
+	        plain_make, 1.25);
+	p.work = singles;
+	measure(b, &p, "pages-single", "page log, a durable commit of one row (the same)", log_use, plain_use,
+	        1.15);
+	p.work = ranges;
+	measure(b, &p, "pages-range", "page log, a range of 500 rows, 2 MB of cache (the same)", log_use,
 	        plain_use, 2.8);
-	measure(b, "pages-open", "page log, open and read a row (the same)", NULL, log_open, plain_open, 1.3);
+	timing_in_child(compact, &p);
+	measure(b, &p, "pages-open", "page log, open and read a row, after a lock (the same)", log_open,
+	        plain_open, 1.3);
+	bench_remove(p.log);
+	bench_remove(p.plain);
 }
