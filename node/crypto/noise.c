@@ -176,36 +176,34 @@ static bool sends_static(const struct noise_pattern *p, bool initiator)
 
 /* --- Hashing --- */
 
-static void hash2(uint8_t out[static HASH_LEN], struct span a, struct span b)
+/* The hash of what was put together in buf, which is wiped: in one call, because libsodium's steps cost as
+ * much again as the hashing of the few bytes that there are here. */
+static void hash_of(uint8_t out[static HASH_LEN], uint8_t *buf, size_t len)
 {
-	crypto_generichash_state state;
-
-	crypto_generichash_init(&state, NULL, 0, HASH_LEN);
-	crypto_generichash_update(&state, a.p, a.len);
-	crypto_generichash_update(&state, b.p, b.len);
-	crypto_generichash_final(&state, out, HASH_LEN);
-	sodium_memzero(&state, sizeof(state));
+	crypto_generichash(out, HASH_LEN, buf, len, NULL, 0);
+	sodium_memzero(buf, len);
 }
 
-/* HMAC-BLAKE2b of data ‖ last, where last is left out when it is 0. */
+/* HMAC-BLAKE2b of data ‖ last, where last is left out when it is 0. Only keys and hashes go into HKDF: data
+ * is no longer than a hash. */
 static void hmac(struct hash64 *out, const struct hash64 *key, struct span data, uint8_t last)
 {
-	uint8_t pad[HASH_BLOCK], inner[HASH_LEN];
-	crypto_generichash_state state;
+	uint8_t inner[HASH_BLOCK + HASH_LEN + 1], outer[HASH_BLOCK + HASH_LEN];
+	size_t len = HASH_BLOCK + data.len;
 
-	for (size_t i = 0; i < HASH_BLOCK; i++)
-		pad[i] = 0x36 ^ (i < HASH_LEN ? key->b[i] : 0);
-	crypto_generichash_init(&state, NULL, 0, HASH_LEN);
-	crypto_generichash_update(&state, pad, sizeof(pad));
-	crypto_generichash_update(&state, data.p, data.len);
-	crypto_generichash_update(&state, &last, last != 0 ? 1 : 0);
-	crypto_generichash_final(&state, inner, sizeof(inner));
-	for (size_t i = 0; i < HASH_BLOCK; i++)
-		pad[i] ^= 0x36 ^ 0x5c;
-	hash2(out->b, SPAN(pad), SPAN(inner));
-	sodium_memzero(&state, sizeof(state));
-	sodium_memzero(pad, sizeof(pad));
-	sodium_memzero(inner, sizeof(inner));
+	assert(data.len <= HASH_LEN);
+	for (size_t i = 0; i < HASH_LEN; i++) {
+		inner[i] = 0x36 ^ key->b[i];
+		outer[i] = 0x5c ^ key->b[i];
+	}
+	memset(inner + HASH_LEN, 0x36, HASH_BLOCK - HASH_LEN);
+	memset(outer + HASH_LEN, 0x5c, HASH_BLOCK - HASH_LEN);
+	if (data.len > 0)
+		memcpy(inner + HASH_BLOCK, data.p, data.len);
+	if (last != 0)
+		inner[len++] = last;
+	hash_of(outer + HASH_BLOCK, inner, len);
+	hash_of(out->b, outer, sizeof(outer));
 }
 
 /* HKDF of Noise 4.3: outputs (1 to 3) of 64 bytes each. */
@@ -221,7 +219,21 @@ static void hkdf(struct hash64 *out, size_t outputs, const struct hash64 *ck, st
 
 static void mix_hash(struct noise *n, struct span data)
 {
-	hash2(n->h.b, KEY_SPAN(&n->h), data);
+	crypto_generichash_state state;
+	uint8_t both[2 * HASH_LEN];
+
+	if (data.len <= sizeof(both) - HASH_LEN) { /* all but long payloads and prologues */
+		memcpy(both, n->h.b, HASH_LEN);
+		if (data.len > 0)
+			memcpy(both + HASH_LEN, data.p, data.len);
+		hash_of(n->h.b, both, HASH_LEN + data.len);
+		return;
+	}
+	crypto_generichash_init(&state, NULL, 0, HASH_LEN);
+	crypto_generichash_update(&state, n->h.b, HASH_LEN);
+	crypto_generichash_update(&state, data.p, data.len);
+	crypto_generichash_final(&state, n->h.b, HASH_LEN);
+	sodium_memzero(&state, sizeof(state));
 }
 
 /* Takes the key, the last output of HKDF. One that the next token replaces is not made at all, which
