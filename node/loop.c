@@ -325,7 +325,9 @@ static void on_check(uv_check_t *check)
 
 void loop_lock(struct loop *l)
 {
-	l->locking = true; /* no event more; the turn that is open is committed */
+	if (l->node != NULL && l->lan != NULL)
+		feed(l, &(struct event){ .kind = EV_LOCK });
+	l->locking = true; /* no event more; the turn that is open is committed, and the farewells leave */
 	uv_idle_start(&l->idle, keep_going);
 }
 
