@@ -1,0 +1,17 @@
+#include "tests/fuzz/fuzz.h"
+
+#include "node/words.h"
+
+/* A line of the control socket: a request, or a reply that says what is wrong with it. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct asked a;
+
+	if (size > 4096)
+		return 0;
+	words_init();
+	words_parse(&a, span_from(data, size));
+	assert((a.word == NULL) == (a.bad != NULL));
+	words_forget(&a);
+	return 0;
+}
