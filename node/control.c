@@ -14,7 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "node/words.h"
+#include "node/lines.h"
 
 enum { INPUT_FIRST = 4096, SLOT_BITS = 8 };
 _Static_assert(CONTROL_ASKED_MAX <= 1 << SLOT_BITS, "a slot's number fits");
@@ -70,7 +70,7 @@ static void face_closed(uv_handle_t *handle)
 	struct face *f = handle->data;
 	struct control *c = f->control;
 
-	words_forget(&f->asked);
+	lines_forget(&f->asked);
 	if (f->input != NULL)
 		sodium_memzero(f->input, f->input_cap);
 	free(f->input);
@@ -163,10 +163,10 @@ static void ask(struct face *f)
 static void look(struct face *f)
 {
 	int err = 0;
-	json_t *reply = words_look(&f->asked, f->control->loop, &err);
+	json_t *reply = lines_look(&f->asked, f->control->loop, &err);
 
 	tell(f,
-	     reply != NULL ? reply : words_error(f->asked.id, "failed", err_str(err < 0 ? err : ERR_NOMEM)));
+	     reply != NULL ? reply : lines_error(f->asked.id, "failed", err_str(err < 0 ? err : ERR_NOMEM)));
 }
 
 /* Whether the request that was read can be handled now. */
@@ -174,7 +174,7 @@ static bool may_go_on(const struct face *f)
 {
 	if (uv_stream_get_write_queue_size((const uv_stream_t *)&f->pipe) > CONTROL_WAITING_MAX)
 		return false;
-	if (f->asked.word != NULL && words_kind(&f->asked) == WORDS_CHANGES)
+	if (f->asked.word != NULL && lines_kind(&f->asked) == LINES_CHANGES)
 		return f->asked_len < CONTROL_ASKED_MAX;
 	return f->asked_len == 0 && !loop_in_turn(f->control->loop);
 }
@@ -187,18 +187,18 @@ static void handle(struct face *f)
 	if (a->word == NULL) {
 		tell(f, a->bad);
 		a->bad = NULL;
-	} else if (words_kind(a) == WORDS_CHANGES) {
+	} else if (lines_kind(a) == LINES_CHANGES) {
 		ask(f);
-	} else if (words_kind(a) == WORDS_LOOKS) {
+	} else if (lines_kind(a) == LINES_LOOKS) {
 		look(f);
 	} else {
-		if (words_kind(a) == WORDS_FOLLOW)
+		if (lines_kind(a) == LINES_FOLLOW)
 			f->follows = true;
-		tell(f, words_ok(a->id));
-		if (words_kind(a) == WORDS_LOCK)
+		tell(f, lines_ok(a->id));
+		if (lines_kind(a) == LINES_LOCK)
 			loop_lock(f->control->loop);
 	}
-	words_forget(a);
+	lines_forget(a);
 }
 
 /* Takes the next whole line out of the input and reads it; false when there is none. */
@@ -212,7 +212,7 @@ static bool next_line(struct face *f)
 		return false;
 	}
 	len = (size_t)(end - f->input) + 1;
-	words_parse(&f->asked, span_from(f->input, len - 1));
+	lines_parse(&f->asked, span_from(f->input, len - 1));
 	f->held = true;
 	memmove(f->input, f->input + len, f->input_len - len);
 	sodium_memzero(f->input + f->input_len - len, len);
@@ -235,7 +235,7 @@ static void run(struct face *f)
 	if (f->closing)
 		return;
 	if (!f->held && f->input_len >= CONTROL_LINE_MAX) {
-		tell(f, words_error(0, "bad-request", "the line is longer than 262,144 bytes"));
+		tell(f, lines_error(0, "bad-request", "the line is longer than 262,144 bytes"));
 		face_close(f);
 	} else if (f->held == f->reading) {
 		f->reading = !f->held;
@@ -320,7 +320,7 @@ void control_reply(struct control *c, const struct effect *e, struct span text)
 	f->asked_len--;
 	if (e->code == REPLY_OK)
 		note_pairing(c, f, &w->request);
-	tell(f, words_reply(w->id, &w->request, e, text));
+	tell(f, lines_reply(w->id, &w->request, e, text));
 }
 
 void control_notice(struct control *c, const struct effect *e, struct span text)
@@ -332,7 +332,7 @@ void control_notice(struct control *c, const struct effect *e, struct span text)
 	for (struct face *f = c->faces, *next; f != NULL; f = next) {
 		next = f->next;
 		if (f->follows)
-			tell(f, words_event(c->loop, e, text));
+			tell(f, lines_event(c->loop, e, text));
 	}
 }
 
@@ -344,7 +344,7 @@ void control_failed(struct control *c, int err)
 	for (struct face *f = c->faces, *next; f != NULL; f = next) {
 		next = f->next;
 		for (; f->asked_len > 0 && !f->closing; f->asked_len--) {
-			tell(f, words_error(f->waiting[f->asked_first].id, "failed", err_str(err)));
+			tell(f, lines_error(f->waiting[f->asked_first].id, "failed", err_str(err)));
 			f->asked_first = (f->asked_first + 1) % CONTROL_ASKED_MAX;
 		}
 	}
@@ -395,7 +395,7 @@ static void face_came(uv_stream_t *listener, int status)
 	if (uv_accept(listener, (uv_stream_t *)&f->pipe) != 0 || !is_own_user(&f->pipe)) {
 		face_close(f);
 	} else if (c->faces_len > CONTROL_FACES_MAX) {
-		tell(f, words_error(0, reply_word(REPLY_LIMIT), "too many programs are connected"));
+		tell(f, lines_error(0, reply_word(REPLY_LIMIT), "too many programs are connected"));
 		face_close(f);
 	} else {
 		run(f);
@@ -441,7 +441,7 @@ int control_new(struct control **out, struct loop *l, uv_loop_t *uv, const char 
 	c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return ERR_NOMEM;
-	words_init();
+	lines_init();
 	*c = (struct control){ .loop = l, .uv = uv };
 	uv_pipe_init(uv, &c->listener, 0);
 	c->listener.data = c;
@@ -471,7 +471,7 @@ void control_close(struct control *c, void (*closed)(void *arg), void *arg)
 	for (struct face *f = c->faces, *next; f != NULL; f = next) {
 		next = f->next;
 		if (f->follows)
-			tell(f, words_locked());
+			tell(f, lines_locked());
 		face_close(f);
 	}
 	uv_close((uv_handle_t *)&c->listener, listener_closed); /* removes the socket's file too */

@@ -1,4 +1,4 @@
-#include "node/words.h"
+#include "node/lines.h"
 
 #include <malloc.h>
 #include <sodium.h>
@@ -18,7 +18,7 @@ static void wiping_free(void *p)
 	free(p);
 }
 
-void words_init(void)
+void lines_init(void)
 {
 	json_set_alloc_funcs(malloc, wiping_free);
 }
@@ -43,8 +43,8 @@ static const struct {
 	[F_QR] = { "qr", FIELD_BOOL, 0 },
 	[F_SAME] = { "same", FIELD_BOOL, 0 },
 	[F_FROM] = { "from", FIELD_NUMBER, POSITION_MAX },
-	[F_LAST] = { "last", FIELD_NUMBER, WORDS_READ_MAX },
-	[F_LIMIT] = { "limit", FIELD_NUMBER, WORDS_READ_MAX },
+	[F_LAST] = { "last", FIELD_NUMBER, LINES_READ_MAX },
+	[F_LIMIT] = { "limit", FIELD_NUMBER, LINES_READ_MAX },
 };
 
 static const char *const modes[] = {
@@ -57,9 +57,9 @@ static const char *const states[] = {
 
 struct word {
 	const char *word;
-	enum words_kind kind;
-	enum request_kind request;                                               /* WORDS_CHANGES */
-	int (*look)(json_t *reply, const struct asked *a, const struct loop *l); /* WORDS_LOOKS */
+	enum lines_kind kind;
+	enum request_kind request;                                               /* LINES_CHANGES */
+	int (*look)(json_t *reply, const struct asked *a, const struct loop *l); /* LINES_LOOKS */
 	unsigned needs, may;                                                     /* BIT(enum field) */
 };
 
@@ -69,26 +69,26 @@ static int look_contacts(json_t *reply, const struct asked *a, const struct loop
 static int look_show(json_t *reply, const struct asked *a, const struct loop *l);
 static int look_read(json_t *reply, const struct asked *a, const struct loop *l);
 
-static const struct word words[] = {
-	{ "hello", WORDS_LOOKS, 0, look_hello, 0, 0 },
-	{ "status", WORDS_LOOKS, 0, look_status, 0, 0 },
-	{ "contacts", WORDS_LOOKS, 0, look_contacts, 0, 0 },
-	{ "show", WORDS_LOOKS, 0, look_show, BIT(F_NAME), 0 },
-	{ "read", WORDS_LOOKS, 0, look_read, BIT(F_NAME), BIT(F_FROM) | BIT(F_LAST) | BIT(F_LIMIT) },
-	{ "send", WORDS_CHANGES, REQ_SEND, NULL, BIT(F_NAME) | BIT(F_TEXT), 0 },
-	{ "mode", WORDS_CHANGES, REQ_MODE, NULL, BIT(F_NAME) | BIT(F_MODE), 0 },
-	{ "rename", WORDS_CHANGES, REQ_RENAME, NULL, BIT(F_NAME) | BIT(F_TO), 0 },
-	{ "block", WORDS_CHANGES, REQ_BLOCK, NULL, BIT(F_NAME) | BIT(F_ON), 0 },
-	{ "forget", WORDS_CHANGES, REQ_FORGET, NULL, BIT(F_NAME), 0 },
-	{ "look", WORDS_CHANGES, REQ_LOOK, NULL, BIT(F_ON), 0 },
-	{ "pair_show", WORDS_CHANGES, REQ_PAIR_SHOW, NULL, BIT(F_NAME) | BIT(F_QR), 0 },
-	{ "pair_enter", WORDS_CHANGES, REQ_PAIR_ENTER, NULL, BIT(F_NAME) | BIT(F_CODE), 0 },
-	{ "pair_both", WORDS_CHANGES, REQ_PAIR_BOTH, NULL, BIT(F_NAME), BIT(F_TEXT) },
-	{ "pair_cancel", WORDS_CHANGES, REQ_PAIR_CANCEL, NULL, 0, 0 },
-	{ "pair_confirm", WORDS_CHANGES, REQ_PAIR_CONFIRM, NULL, BIT(F_NAME) | BIT(F_SAME), 0 },
-	{ "start_again", WORDS_CHANGES, REQ_START_AGAIN, NULL, BIT(F_NAME), 0 },
-	{ "follow", WORDS_FOLLOW, 0, NULL, 0, 0 },
-	{ "lock", WORDS_LOCK, 0, NULL, 0, 0 },
+static const struct word table[] = {
+	{ "hello", LINES_LOOKS, 0, look_hello, 0, 0 },
+	{ "status", LINES_LOOKS, 0, look_status, 0, 0 },
+	{ "contacts", LINES_LOOKS, 0, look_contacts, 0, 0 },
+	{ "show", LINES_LOOKS, 0, look_show, BIT(F_NAME), 0 },
+	{ "read", LINES_LOOKS, 0, look_read, BIT(F_NAME), BIT(F_FROM) | BIT(F_LAST) | BIT(F_LIMIT) },
+	{ "send", LINES_CHANGES, REQ_SEND, NULL, BIT(F_NAME) | BIT(F_TEXT), 0 },
+	{ "mode", LINES_CHANGES, REQ_MODE, NULL, BIT(F_NAME) | BIT(F_MODE), 0 },
+	{ "rename", LINES_CHANGES, REQ_RENAME, NULL, BIT(F_NAME) | BIT(F_TO), 0 },
+	{ "block", LINES_CHANGES, REQ_BLOCK, NULL, BIT(F_NAME) | BIT(F_ON), 0 },
+	{ "forget", LINES_CHANGES, REQ_FORGET, NULL, BIT(F_NAME), 0 },
+	{ "look", LINES_CHANGES, REQ_LOOK, NULL, BIT(F_ON), 0 },
+	{ "pair_show", LINES_CHANGES, REQ_PAIR_SHOW, NULL, BIT(F_NAME) | BIT(F_QR), 0 },
+	{ "pair_enter", LINES_CHANGES, REQ_PAIR_ENTER, NULL, BIT(F_NAME) | BIT(F_CODE), 0 },
+	{ "pair_both", LINES_CHANGES, REQ_PAIR_BOTH, NULL, BIT(F_NAME), BIT(F_TEXT) },
+	{ "pair_cancel", LINES_CHANGES, REQ_PAIR_CANCEL, NULL, 0, 0 },
+	{ "pair_confirm", LINES_CHANGES, REQ_PAIR_CONFIRM, NULL, BIT(F_NAME) | BIT(F_SAME), 0 },
+	{ "start_again", LINES_CHANGES, REQ_START_AGAIN, NULL, BIT(F_NAME), 0 },
+	{ "follow", LINES_FOLLOW, 0, NULL, 0, 0 },
+	{ "lock", LINES_LOCK, 0, NULL, 0, 0 },
 };
 
 /* ---- Reading --------------------------------------------------------------- */
@@ -106,7 +106,7 @@ static bool is_shallow(struct span line)
 			i++;
 		else if (c == '"')
 			in_string = !in_string;
-		else if (!in_string && (c == '{' || c == '[') && ++depth > WORDS_DEPTH_MAX)
+		else if (!in_string && (c == '{' || c == '[') && ++depth > LINES_DEPTH_MAX)
 			return false;
 		else if (!in_string && (c == '}' || c == ']') && depth > 0)
 			depth--;
@@ -179,9 +179,9 @@ static bool fields_fit(const json_t *root, const struct word *w)
 
 static const struct word *find_word(const char *text)
 {
-	for (size_t i = 0; i < COUNT_OF(words); i++)
-		if (strcmp(words[i].word, text) == 0)
-			return &words[i];
+	for (size_t i = 0; i < COUNT_OF(table); i++)
+		if (strcmp(table[i].word, text) == 0)
+			return &table[i];
 	return NULL;
 }
 
@@ -198,7 +198,7 @@ static void fill_request(struct asked *a)
 	                  json_is_true(field(a, F_SAME));
 }
 
-void words_parse(struct asked *out, struct span line)
+void lines_parse(struct asked *out, struct span line)
 {
 	const json_t *id, *word;
 
@@ -212,44 +212,44 @@ void words_parse(struct asked *out, struct span line)
 		id = NULL;
 	word = json_object_get(out->root, "do");
 	if (id == NULL || !json_is_string(word) ||
-	    json_integer_value(json_object_get(out->root, "v")) != WORDS_VERSION) {
-		out->bad = words_error(out->id, "bad-request", "this is not a request of version 1");
+	    json_integer_value(json_object_get(out->root, "v")) != LINES_VERSION) {
+		out->bad = lines_error(out->id, "bad-request", "this is not a request of version 1");
 		return;
 	}
 	out->word = find_word(json_string_value(word));
 	if (out->word == NULL) {
-		out->bad = words_error(out->id, "unknown-request", "there is no such request");
+		out->bad = lines_error(out->id, "unknown-request", "there is no such request");
 	} else if (!fields_fit(out->root, out->word)) {
 		out->word = NULL;
-		out->bad = words_error(out->id, "bad-request",
+		out->bad = lines_error(out->id, "bad-request",
 		                       "a field is missing, unknown or out of its bounds");
 	} else {
 		fill_request(out);
 	}
 }
 
-void words_forget(struct asked *a)
+void lines_forget(struct asked *a)
 {
 	json_decref(a->root);
 	json_decref(a->bad);
 	*a = (struct asked){ 0 };
 }
 
-enum words_kind words_kind(const struct asked *a)
+enum lines_kind lines_kind(const struct asked *a)
 {
 	return a->word->kind;
 }
 
 /* ---- Telling --------------------------------------------------------------- */
 
-json_t *words_ok(json_int_t id)
+json_t *lines_ok(json_int_t id)
 {
-	return json_pack("{s:i, s:I, s:b}", "v", WORDS_VERSION, "id", id, "ok", 1);
+	return json_pack("{s:i, s:I, s:b}", "v", LINES_VERSION, "id", id, "ok", 1);
 }
 
-json_t *words_error(json_int_t id, const char *word, const char *text)
+json_t *lines_error(json_int_t id, const char *word, const char *text)
 {
-	return json_pack("{s:i, s:I, s:b, s:s, s:s}", "v", WORDS_VERSION, "id", id, "ok", 0, "error", word,
+	return json_pack("{s:i, s:I, s:b, s:s, s:s}", "v", LINES_VERSION, "id", id, "ok", 0, "error", word,
 	                 "text", text);
 }
 
@@ -258,14 +258,17 @@ static int set_text(json_t *o, const char *key, struct span text)
 	return json_object_set_new(o, key, json_stringn((const char *)text.p, text.len));
 }
 
-json_t *words_reply(json_int_t id, const struct request *request, const struct effect *e, struct span text)
+json_t *lines_reply(json_int_t id, const struct request *request, const struct effect *e, struct span text)
 {
-	json_t *reply;
+	json_t *reply = e->code == REPLY_OK ? lines_ok(id)
+	                                    : lines_error(id, reply_word(e->code), reply_text(e->code));
 	const char *key = NULL;
 
-	if (e->code != REPLY_OK)
-		return words_error(id, reply_word(e->code), reply_text(e->code));
-	reply = words_ok(id);
+	if (e->code != REPLY_OK) {
+		if (text.len > 0) /* the core has said it more closely */
+			set_text(reply, "text", text);
+		return reply;
+	}
 	if (request->kind == REQ_SEND)
 		json_object_set_new(reply, "position", json_integer(e->number));
 	else if (request->kind == REQ_PAIR_SHOW)
@@ -310,10 +313,10 @@ static const struct {
 
 static json_t *event(const char *word)
 {
-	return json_pack("{s:i, s:s}", "v", WORDS_VERSION, "event", word);
+	return json_pack("{s:i, s:s}", "v", LINES_VERSION, "event", word);
 }
 
-json_t *words_event(const struct loop *l, const struct effect *e, struct span text)
+json_t *lines_event(const struct loop *l, const struct effect *e, struct span text)
 {
 	json_t *o = event(notices[e->notice].event);
 	struct contact_view view;
@@ -329,7 +332,7 @@ json_t *words_event(const struct loop *l, const struct effect *e, struct span te
 	return o;
 }
 
-json_t *words_locked(void)
+json_t *lines_locked(void)
 {
 	return event("locked");
 }
@@ -340,16 +343,16 @@ json_t *words_locked(void)
  */
 enum { NO_CONTACT = 1 };
 
-json_t *words_look(const struct asked *a, const struct loop *l, int *err)
+json_t *lines_look(const struct asked *a, const struct loop *l, int *err)
 {
-	json_t *reply = words_ok(a->id);
+	json_t *reply = lines_ok(a->id);
 	const int r = reply == NULL ? ERR_NOMEM : a->word->look(reply, a, l);
 
 	*err = MIN(r, 0);
 	if (r == 0)
 		return reply;
 	json_decref(reply);
-	return r == NO_CONTACT ? words_error(a->id, reply_word(REPLY_UNKNOWN), reply_text(REPLY_UNKNOWN))
+	return r == NO_CONTACT ? lines_error(a->id, reply_word(REPLY_UNKNOWN), reply_text(REPLY_UNKNOWN))
 	                       : NULL;
 }
 
@@ -466,7 +469,7 @@ static int read_one(void *arg, const struct message *m)
 	struct reading *r = arg;
 	json_t *o;
 
-	if (json_array_size(r->list) > 0 && r->bytes + m->content.len > WORDS_READ_BYTES)
+	if (json_array_size(r->list) > 0 && r->bytes + m->content.len > LINES_READ_BYTES)
 		return READ_ENOUGH;
 	o = json_pack("{s:I, s:b, s:I}", "position", (json_int_t)m->position, "own", m->own, "claimed",
 	              (json_int_t)m->claimed);
@@ -498,7 +501,7 @@ static int look_read(json_t *reply, const struct asked *a, const struct loop *l)
 	from = field_number(a, F_FROM, MAX(v.next_position - last, 0));
 	r.next = from;
 	r.stored_before = v.stored_before;
-	err = messages_each(loop_store(l), v.record->id, from, field_number(a, F_LIMIT, WORDS_READ_MAX),
+	err = messages_each(loop_store(l), v.record->id, from, field_number(a, F_LIMIT, LINES_READ_MAX),
 	                    read_one, &r);
 	if (err < 0)
 		return err;
