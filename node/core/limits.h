@@ -25,7 +25,8 @@ enum {
 	EFFECT_BYTES_PER_TURN = 1 << 20 /* datagrams built in one turn; the rest waits for the next */
 };
 
-#define SEQUENCE_MAX (UINT64_C(1) << 48) /* envelopes ever made in one direction, as the other side says it  \
-	                                  */
+#define SEQUENCE_MAX                                                                                         \
+	(UINT64_C(1) << 48) /* envelopes ever made in one direction, as the other side says it               \
+	                     */
 
 #endif

@@ -43,7 +43,9 @@ static void control_characters_are_shown(void **state)
 	check_name("a\033[31mb", "a\u241b[31mb");
 	check_name("a\nb\tc\r", "a\u240ab\u2409c\u240d");
 	check_name("\x7f\x01", "\u2421\u2401");
-	check_name("\xc2\x9b" "31m", "<U+009B>31m"); /* the one-character form of ESC [ */
+	check_name("\xc2\x9b"
+	           "31m",
+	           "<U+009B>31m"); /* the one-character form of ESC [ */
 	check_name("\u2028", "<U+2028>");
 }
 

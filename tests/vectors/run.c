@@ -17,22 +17,10 @@
  */
 
 static const struct part *const parts[] = {
-	&vectors_kdf,
-	&vectors_pairing_code,
-	&vectors_pairing_qr,
-	&vectors_link_secret,
-	&vectors_noise,
-	&vectors_person_check,
-	&vectors_cpace,
-	&vectors_ristretto255,
-	&vectors_voprf,
-	&vectors_x25519,
-	&vectors_ratchet,
-	&vectors_slot,
-	&vectors_pagelog,
-	&vectors_call,
-	&vectors_link,
-	&vectors_datagram,
+	&vectors_kdf,     &vectors_pairing_code, &vectors_pairing_qr, &vectors_link_secret,
+	&vectors_noise,   &vectors_person_check, &vectors_cpace,      &vectors_ristretto255,
+	&vectors_voprf,   &vectors_x25519,       &vectors_ratchet,    &vectors_slot,
+	&vectors_pagelog, &vectors_call,         &vectors_link,       &vectors_datagram,
 };
 
 /* --- The case that runs --- */
