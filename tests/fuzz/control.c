@@ -1,6 +1,6 @@
 #include "tests/fuzz/fuzz.h"
 
-#include "node/words.h"
+#include "node/lines.h"
 
 /* A line of the control socket: a request, or a reply that says what is wrong with it. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -9,9 +9,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size > 4096)
 		return 0;
-	words_init();
-	words_parse(&a, span_from(data, size));
+	lines_init();
+	lines_parse(&a, span_from(data, size));
 	assert((a.word == NULL) == (a.bad != NULL));
-	words_forget(&a);
+	lines_forget(&a);
 	return 0;
 }
