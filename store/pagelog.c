@@ -722,7 +722,8 @@ static int look_behind(struct pagelog *log, struct record_head *h, struct behind
 
 		r = log->disk->ops->read(log->disk, own(log), bytes, len, offset);
 		for (size_t at = 0; r == 0 && at < len; at += RECORD_BLOCK) {
-			if (record_open_head(h, bytes + at, log->key) != 0 || h->seq < log->seq)
+			if (!record_may_be_head(bytes + at, log->key) ||
+			    record_open_head(h, bytes + at, log->key) != 0 || h->seq < log->seq)
 				continue;
 			out->seq_end = MAX(out->seq_end, h->seq + 1);
 			out->end = offset + at + record_len(h->count);

@@ -104,6 +104,18 @@ static int head_decode(struct record_head *h, struct span plain)
 	return all_zero(reader_rest(&r)) ? 0 : RECORD_SHUT;
 }
 
+bool record_may_be_head(const uint8_t in[static RECORD_BLOCK], const struct sym_key *k)
+{
+	uint8_t plain[16]; /* seq, part, parts, count */
+	uint16_t part, parts;
+
+	/* The AEAD's stream from its first block of text on. */
+	crypto_stream_xchacha20_xor_ic(plain, in + RECORD_NONCE, sizeof(plain), in, 1, k->b);
+	part = load_u16(plain + 8);
+	parts = load_u16(plain + 10);
+	return part < parts && load_u32(plain + 12) <= RECORD_PAGES_MAX;
+}
+
 int record_open_head(struct record_head *out, const uint8_t in[static RECORD_BLOCK], const struct sym_key *k)
 {
 	uint8_t plain[HEAD_PLAIN];
