@@ -34,6 +34,7 @@ static double make_full(void *arg)
 		home_pair_free(&p);
 	}
 	bench_must(store_commit(vault_store(v)), "a turn");
+	bench_must(vault_lock(v), "locking");
 	vault_close(v);
 	return 0;
 }
