@@ -79,6 +79,20 @@ bool pairing_is_bound(const struct pairing *p)
 	return p->state != PAIRING_WAITS && (p->side == PAIRING_ENTERS || p->awaits > 2);
 }
 
+/* What ends by itself at this time. Without a flight yet D is not bound by a path: the next call may bring a
+ * better one. */
+static void expire(struct pairing *p, uint64_t now_us)
+{
+	if (p->state == PAIRING_TALKS && now_us >= p->give_up_us) {
+		if (pairing_is_bound(p))
+			fail(p, PAIRING_WENT_SILENT);
+		else
+			p->state = PAIRING_WAITS;
+	}
+	if (p->state == PAIRING_WAITS && now_us >= p->expires_us)
+		fail(p, PAIRING_EXPIRED);
+}
+
 /* ---- Datagrams ------------------------------------------------------------- */
 
 /* datagram = N 24 | XChaCha20-Poly1305(k, N, number 1 | flight | zeros to 216) */
@@ -117,7 +131,7 @@ void pairing_path(struct pairing *p, struct random *rng, const struct nonce16 *n
 	struct sym_key k;
 	uint8_t nonces[32], keys[64];
 
-	assert(p->state == PAIRING_WAITS || !pairing_is_bound(p));
+	assert(p->state == PAIRING_WAITS || (p->state == PAIRING_TALKS && !pairing_is_bound(p)));
 	code_key(&k, &p->code);
 	memcpy(nonces, n_call->b, 16);
 	memcpy(nonces + 16, n_answer->b, 16);
@@ -216,38 +230,64 @@ static bool begin_noise(struct pairing *p, struct random *rng)
 	return good;
 }
 
-/* What both sides hold after flight 6. False: refused, and said why. */
-static bool finish(struct pairing *p)
-{
-	struct pairing_result *r = &p->result;
-	const bool is_known = p->known->has(p->known, &r->peer_s);
-	struct secrets_pair pair;
-	struct root_secret root;
-	struct noise_keys keys;
-	bool is_a;
+/* ---- What a pairing gives -------------------------------------------------- */
 
-	if (is_known || secrets_role(&r->role, &p->s.public, &r->peer_s) != 0) {
-		fail(p, PAIRING_KNOWN);
-		return false;
-	}
-	is_a = r->role == ROLE_A;
-	r->s = p->s;
-	r->r = p->r;
-	pair = (struct secrets_pair){
+static struct secrets_pair in_order(const struct pairing_result *r)
+{
+	const bool is_a = r->role == ROLE_A;
+
+	return (struct secrets_pair){
 		.s_a = is_a ? r->s.public : r->peer_s,
 		.s_b = is_a ? r->peer_s : r->s.public,
 		.r_a = is_a ? r->r.public : r->peer_r,
 		.r_b = is_a ? r->peer_r : r->r.public,
 	};
+}
+
+/* PROTOCOL section 2.3. */
+static void derive(struct pairing_result *r, const struct root_secret *root, const struct secrets_pair *pair)
+{
+	secrets_of_root(&r->secrets, root);
+	secrets_aid(&r->aid, &pair->s_a, &pair->s_b, 0);
+	safety_number(r->safety, pair);
+}
+
+/* Whether who was authenticated may become a contact; ends the attempt when not. Each side asks before
+ * its last flight, so that nobody is left with half a contact. */
+static bool accept_peer(struct pairing *p)
+{
+	struct pairing_result *r = &p->result;
+	uint8_t shared[32];
+	bool weak;
+
+	r->peer_s = *noise_remote_static(&p->noise);
+	weak = x25519(shared, &p->r.secret, &r->peer_r) != 0; /* as the ratchet will */
+	sodium_memzero(shared, sizeof(shared));
+	if (weak)
+		fail(p, PAIRING_BROKEN);
+	else if (p->known->has(p->known, &r->peer_s) || secrets_role(&r->role, &p->s.public, &r->peer_s) != 0)
+		fail(p, PAIRING_KNOWN);
+	return p->state == PAIRING_TALKS;
+}
+
+/* The handshake is over and good. */
+static void finish(struct pairing *p)
+{
+	struct secrets_pair pair;
+	struct root_secret root;
+	struct noise_keys keys;
+
+	p->result.s = p->s;
+	p->result.r = p->r;
+	p->result.by_code = true;
+	pair = in_order(&p->result);
 	noise_split(&p->noise, &keys);
 	secrets_root_code(&root, &keys.x, &pair, &keys.h);
-	secrets_of_root(&r->secrets, &root);
-	secrets_aid(&r->aid, &pair.s_a, &pair.s_b, 0);
-	safety_number(r->safety, &pair);
-	r->by_code = true;
+	derive(&p->result, &root, &pair);
 	sodium_memzero(&root, sizeof(root));
 	sodium_memzero(&keys, sizeof(keys));
-	return true;
+	wipe_attempt(p);
+	p->state = PAIRING_DONE;
 }
 
 /* ---- What each flight does ------------------------------------------------- */
@@ -329,7 +369,8 @@ static bool take_5(struct pairing *p, struct random *rng, struct span flight)
 		fail(p, PAIRING_WRONG_CODE);
 		return false;
 	}
-	p->result.peer_s = *noise_remote_static(&p->noise);
+	if (!accept_peer(p))
+		return false;
 	if (write_noise(p, rng, 6, KEY_SPAN(&p->r.public))) /* s, se */
 		return true;
 	fail(p, PAIRING_BROKEN);
@@ -347,15 +388,13 @@ static bool take_6(struct pairing *p, struct random *rng, struct span flight)
 		fail(p, PAIRING_BROKEN);
 		return false;
 	}
-	p->result.peer_s = *noise_remote_static(&p->noise);
+	if (!accept_peer(p))
+		return false;
 	noise_split(&p->noise, &keys);
 	noise_seal(&w, &keys.k_r_to_i, 0, SPAN_NONE, SPAN_NONE);
 	sodium_memzero(&keys, sizeof(keys));
-	if (!finish(p))
-		return false;
 	seal(p, rng, 7, writer_done(&w));
-	wipe_attempt(p);
-	p->state = PAIRING_DONE;
+	finish(p);
 	return true;
 }
 
@@ -370,14 +409,10 @@ static bool take_7(struct pairing *p, struct random *rng, struct span flight)
 	noise_split(&p->noise, &keys);
 	good = noise_open(&nothing, &keys.k_r_to_i, 0, SPAN_NONE, flight) == 0;
 	sodium_memzero(&keys, sizeof(keys));
-	if (!good) {
+	if (good)
+		finish(p);
+	else
 		fail(p, PAIRING_BROKEN);
-		return false;
-	}
-	if (finish(p)) {
-		wipe_attempt(p);
-		p->state = PAIRING_DONE;
-	}
 	return false; /* nothing more to send */
 }
 
@@ -388,11 +423,12 @@ static bool (*const take[AWAITS_NOTHING])(struct pairing *p, struct random *rng,
 bool pairing_datagram(struct pairing *p, struct random *rng, struct span datagram, uint64_t now_us)
 {
 	uint8_t plain[PLAIN_LEN];
-	const bool listens =
-	        p->state == PAIRING_TALKS || (p->state == PAIRING_DONE && p->side == PAIRING_DISPLAYS);
-	const unsigned number = listens ? open_flight(plain, p, datagram) : 0;
+	unsigned number = 0;
 	bool send = false;
 
+	expire(p, now_us);
+	if (p->state == PAIRING_TALKS || (p->state == PAIRING_DONE && p->side == PAIRING_DISPLAYS))
+		number = open_flight(plain, p, datagram);
 	if (p->state == PAIRING_DONE) {
 		send = number == 6; /* D repeats 7 for every 6 it sees */
 	} else if (number != 0 && number == p->awaits) {
@@ -417,21 +453,9 @@ void pairing_path_lost(struct pairing *p)
 		p->state = PAIRING_WAITS;
 }
 
-/* No flight came over the path. D is not bound by it: the next call may bring a better one. */
-static void give_up(struct pairing *p)
-{
-	if (pairing_is_bound(p))
-		fail(p, PAIRING_WENT_SILENT);
-	else
-		p->state = PAIRING_WAITS;
-}
-
 bool pairing_timer(struct pairing *p, struct random *rng, uint64_t now_us)
 {
-	if (p->state == PAIRING_TALKS && now_us >= p->give_up_us)
-		give_up(p);
-	if (p->state == PAIRING_WAITS && now_us >= p->expires_us)
-		fail(p, PAIRING_EXPIRED);
+	expire(p, now_us);
 	if (p->state != PAIRING_TALKS || now_us < p->resend_us)
 		return false;
 	p->resend_us = now_us + PAIRING_RESEND_MS * UINT64_C(1000);
@@ -468,24 +492,16 @@ int pairing_qr(struct pairing_result *out, const struct key_pair *s, const struc
 	struct pairing_result result = { .s = *s, .r = *r, .peer_s = scanned->s, .peer_r = scanned->r };
 	struct secrets_pair pair;
 	struct root_secret root;
-	bool is_a;
 	int outcome = PAIRING_REFUSED;
 
 	if (secrets_role(&result.role, &s->public, &scanned->s) != 0 || known->has(known, &scanned->s))
 		goto out;
-	is_a = result.role == ROLE_A;
-	pair = (struct secrets_pair){
-		.s_a = is_a ? s->public : scanned->s,
-		.s_b = is_a ? scanned->s : s->public,
-		.r_a = is_a ? r->public : scanned->r,
-		.r_b = is_a ? scanned->r : r->public,
-	};
-	if (secrets_root_qr(&root, &pair, result.role, &s->secret, &r->secret, is_a ? q : &scanned->q,
-	                    is_a ? &scanned->q : q) != 0)
+	pair = in_order(&result);
+	if (secrets_root_qr(&root, &pair, result.role, &s->secret, &r->secret,
+	                    result.role == ROLE_A ? q : &scanned->q,
+	                    result.role == ROLE_A ? &scanned->q : q) != 0)
 		goto out;
-	secrets_of_root(&result.secrets, &root);
-	secrets_aid(&result.aid, &pair.s_a, &pair.s_b, 0);
-	safety_number(result.safety, &pair);
+	derive(&result, &root, &pair);
 	*out = result;
 	outcome = 0;
 out:
