@@ -53,12 +53,24 @@ const struct address *finder_local_for(const struct node *n, const struct addres
 	return NULL;
 }
 
-static bool is_new(const struct finder *f, const struct address *local)
+const struct address *finder_local_of_family(const struct node *n, const struct address *remote)
 {
+	const struct finder *f = &n->finder;
+
 	for (size_t i = 0; i < f->locals_len; i++)
-		if (memcmp(&f->locals[i], local, sizeof(*local)) == 0)
-			return false;
-	return true;
+		if (is_ipv4(&f->locals[i]) == is_ipv4(remote))
+			return &f->locals[i];
+	return NULL;
+}
+
+bool finder_is_local(const struct node *n, const struct address *address)
+{
+	const struct finder *f = &n->finder;
+
+	for (size_t i = 0; i < f->locals_len; i++)
+		if (memcmp(&f->locals[i], address, sizeof(*address)) == 0)
+			return true;
+	return false;
 }
 
 void finder_network(struct node *n, const struct address *locals, size_t len, bool on_battery)
@@ -68,12 +80,13 @@ void finder_network(struct node *n, const struct address *locals, size_t len, bo
 
 	len = MIN(len, (size_t)LOCALS_MAX);
 	for (size_t i = 0; i < len; i++)
-		joined |= is_new(f, &locals[i]);
+		joined |= !finder_is_local(n, &locals[i]);
 	if (len != 0)
 		memcpy(f->locals, locals, len * sizeof(*locals));
 	f->locals_len = len;
 	f->on_battery = on_battery;
 	session_network_changed(n);
+	meet_look_again(n);
 	if (joined)
 		finder_call_now(n);
 }
@@ -107,6 +120,7 @@ static void schedule(struct node *n)
 void finder_call_now(struct node *n)
 {
 	n->finder.next_call_us = MIN(n->finder.next_call_us, n->now_us);
+	meet_look_again(n);
 }
 
 void finder_look(struct node *n, bool on)
@@ -270,7 +284,12 @@ static int take_answer(struct node *n, struct contact *c, enum secret_kind kind,
 		return 0;
 	c->taken = own->n;
 	c->has_taken = true;
-	return session_call_answered(n, c, kind, &own->n, call_nonce(answer), &own->local, from);
+	return session_call_answered(n, c,
+	                             &(struct found){ .kind = kind,
+	                                              .n_call = own->n,
+	                                              .n_answer = *call_nonce(answer),
+	                                              .local = own->local,
+	                                              .remote = *from });
 }
 
 const struct nonce16 *finder_answered_call(const struct node *n, const struct call *call, int place,
@@ -298,10 +317,13 @@ static bool was_heard(const struct node *n, const struct contact *c, const struc
 	return false;
 }
 
-static int remember_heard(struct node *n, const struct contact *c, const struct nonce16 *nonce)
+int finder_hear(struct node *n, const struct contact *c, const struct nonce16 *nonce, bool *first)
 {
 	struct finder *f = &n->finder;
 
+	*first = !was_heard(n, c, nonce);
+	if (!*first)
+		return 0;
 	if (f->heard == NULL)
 		f->heard = calloc(NONCES_KEPT_MAX, sizeof(*f->heard));
 	if (f->heard == NULL)
@@ -317,6 +339,7 @@ static int answer(struct node *n, struct contact *c, enum secret_kind kind, cons
 {
 	const struct address *local = finder_local_for(n, from);
 	struct call_entry entry = { .key = &c->keys[kind].out };
+	struct found found = { .kind = kind, .n_call = *call_nonce(call), .remote = *from };
 	uint8_t bytes[CALL_SMALL_LEN];
 	struct writer w = WRITER_ON(bytes);
 	struct call own;
@@ -328,7 +351,9 @@ static int answer(struct node *n, struct contact *c, enum secret_kind kind, cons
 	call_write(&w, &own);
 	c->answered_us = n->now_us;
 	/* The path first, so that it is open when the other side hears of it. */
-	if (session_answered(n, c, kind, call_nonce(call), call_nonce(&own), local, from) != 0)
+	found.local = *local;
+	found.n_answer = *call_nonce(&own);
+	if (session_answered(n, c, &found) != 0)
 		return ERR_NOMEM;
 	effect_call(n->fx, local, writer_done(&w));
 	return 0;
@@ -346,12 +371,10 @@ static void asks_again(struct node *n, struct contact *c)
 static int live_call(struct node *n, struct contact *c, enum secret_kind kind, const struct call *call,
                      const struct address *from)
 {
-	int r;
+	bool first;
+	const int r = finder_hear(n, c, call_nonce(call), &first);
 
-	if (was_heard(n, c, call_nonce(call)))
-		return 0;
-	r = remember_heard(n, c, call_nonce(call));
-	if (r != 0)
+	if (r != 0 || !first)
 		return r;
 	if (kind == SECRET_ANCHOR && !c->record.restored) {
 		asks_again(n, c);

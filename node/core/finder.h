@@ -25,11 +25,16 @@ void finder_look(struct node *n, bool on);
 
 /* Our address on the interface and of the family that a datagram came from; NULL when it is not ours. */
 const struct address *finder_local_for(const struct node *n, const struct address *from);
+/* Our address of the family of remote, on whatever interface; NULL where there is none. */
+const struct address *finder_local_of_family(const struct node *n, const struct address *remote);
+bool finder_is_local(const struct node *n, const struct address *address);
 /* The nonce of our call, of those whose answers are still taken, that the entry at place, found under key,
  * answers; NULL when it is no answer to us. *local is the address that we called from. */
 const struct nonce16 *finder_answered_call(const struct node *n, const struct call *call, int place,
                                            const struct sym_key *key, const struct address *from,
                                            const struct address **local);
+/* Whether this live call of c counts, and was not heard before; from now on it was. */
+must_check int finder_hear(struct node *n, const struct contact *c, const struct nonce16 *nonce, bool *first);
 /* Remembers a call that was just made, so that its answer can be told from others. */
 void finder_remember_call(struct node *n, const struct nonce16 *call_nonce, const struct address *local);
 

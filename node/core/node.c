@@ -176,8 +176,21 @@ static int timers(struct node *n)
 	if (r == 0)
 		r = meeting_timer(n);
 	if (r == 0)
+		r = meet_timer(n);
+	if (r == 0)
 		r = session_timers(n);
 	return r;
+}
+
+static int datagram(struct node *n, uint32_t path, struct span bytes)
+{
+	bool taken;
+	int r;
+
+	if (meeting_owns(n, path))
+		return meeting_datagram(n, bytes);
+	r = meet_datagram(n, path, bytes, &taken);
+	return r == 0 && !taken ? session_datagram(n, path, bytes) : r;
 }
 
 static int handle(struct node *n, const struct event *ev)
@@ -191,11 +204,10 @@ static int handle(struct node *n, const struct event *ev)
 	case EV_CALL:
 		return finder_call(n, ev->bytes, &ev->from, ev->ttl);
 	case EV_DATAGRAM:
-		if (meeting_owns(n, ev->path))
-			return meeting_datagram(n, ev->bytes);
-		return session_datagram(n, ev->path, ev->bytes);
+		return datagram(n, ev->path, ev->bytes);
 	case EV_PATH_FAILED:
 		meeting_path_failed(n, ev->path);
+		meet_path_failed(n, ev->path);
 		session_path_failed(n, ev->path);
 		return 0;
 	case EV_PATH_REFUSED:
@@ -260,6 +272,7 @@ uint64_t node_deadline_us(const struct node *n)
 	uint64_t due = finder_deadline_us(n);
 
 	due = MIN(due, meeting_deadline_us(n));
+	due = MIN(due, meet_deadline_us(n));
 	return MIN(due, session_deadline_us(n));
 }
 

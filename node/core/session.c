@@ -37,7 +37,8 @@ struct session {
 	struct contact *contact; /* borrowed: the contact drops its sessions before it goes */
 	uint32_t path;
 	enum session_state state;
-	struct address local;
+	bool lent; /* the path is another's: it is not closed here */
+	struct address local, remote;
 	struct link_secret used; /* L_used */
 	struct link link;
 	uint64_t began_us;       /* the path; since SESSION_UP, when that was */
@@ -76,7 +77,8 @@ static void drop(struct node *n, struct session *s)
 		at = &(*at)->next;
 	*at = s->next;
 	*place_of(c, s) = NULL;
-	effect_close(n->fx, s->path);
+	if (!s->lent)
+		effect_close(n->fx, s->path);
 	recovery_deinit(&s->recovery);
 	sync_end(&s->sync);
 	link_deinit(&s->link);
@@ -129,42 +131,42 @@ void session_end_all_of(struct node *n, struct contact *c)
 	session_drop_all_of(n, c);
 }
 
-/* Opens a path and begins a handshake over it; NULL when out of memory. */
-static struct session *begin(struct node *n, struct contact *c, enum secret_kind kind, enum link_role role,
-                             const struct nonce16 *n_call, const struct nonce16 *n_answer,
-                             const struct address *local, const struct address *remote)
+/* Begins a handshake, over a path of its own or one that is lent; NULL when out of memory. */
+static struct session *begin(struct node *n, struct contact *c, enum link_role role, const struct found *f)
 {
-	const struct sym_key *caller = role == LINK_INITIATOR ? &c->keys[kind].out : &c->keys[kind].in;
+	const struct sym_key *caller = role == LINK_INITIATOR ? &c->keys[f->kind].out : &c->keys[f->kind].in;
 	struct session *s = calloc(1, sizeof(*s));
 	struct link_config config;
 
 	if (s == NULL)
 		return NULL;
 	s->contact = c;
-	s->path = node_new_path(n);
+	s->lent = f->path != 0;
+	s->path = s->lent ? f->path : node_new_path(n);
 	s->state = role == LINK_INITIATOR ? SESSION_CALLING : SESSION_WAITING;
-	s->local = *local;
-	s->used = *contact_secret(c, kind);
+	s->local = f->local;
+	s->remote = f->remote;
+	s->used = *contact_secret(c, f->kind);
 	s->began_us = s->next_flight_us = n->now_us;
 	config = (struct link_config){
 		.role = role,
 		.secret = &s->used,
 		.own = &c->record.s,
 		.peer = &c->record.peer_s,
-		.n_initiator = n_call,
-		.n_answerer = n_answer,
+		.n_initiator = &f->n_call,
+		.n_answerer = &f->n_answer,
 	};
 	link_init(&s->link, &config);
 	s->next = n->sessions;
 	n->sessions = s;
-	effect_open(n->fx, s->path, local, remote, call_port(caller, n_call, n_answer));
+	if (!s->lent)
+		effect_open(n->fx, s->path, &s->local, &s->remote,
+		            call_port(caller, &f->n_call, &f->n_answer));
 	return s;
 }
 
 /* PROTOCOL section 4: a side that has both answered and been answered goes on with the call of `a`. */
-int session_call_answered(struct node *n, struct contact *c, enum secret_kind kind,
-                          const struct nonce16 *n_call, const struct nonce16 *n_answer,
-                          const struct address *local, const struct address *remote)
+int session_call_answered(struct node *n, struct contact *c, const struct found *f)
 {
 	struct session *waiting = c->answering, *s;
 
@@ -174,7 +176,7 @@ int session_call_answered(struct node *n, struct contact *c, enum secret_kind ki
 		drop(n, c->calling);
 	if (waiting != NULL && c->record.role == ROLE_A)
 		drop(n, waiting);
-	s = begin(n, c, kind, LINK_INITIATOR, n_call, n_answer, local, remote);
+	s = begin(n, c, LINK_INITIATOR, f);
 	if (s == NULL)
 		return ERR_NOMEM;
 	c->calling = s;
@@ -190,13 +192,11 @@ bool session_may_answer(const struct contact *c)
 	return c->answering == NULL || c->answering->state == SESSION_WAITING;
 }
 
-int session_answered(struct node *n, struct contact *c, enum secret_kind kind, const struct nonce16 *n_call,
-                     const struct nonce16 *n_answer, const struct address *local,
-                     const struct address *remote)
+int session_answered(struct node *n, struct contact *c, const struct found *f)
 {
 	if (c->answering != NULL)
 		drop(n, c->answering);
-	c->answering = begin(n, c, kind, LINK_ANSWERER, n_call, n_answer, local, remote);
+	c->answering = begin(n, c, LINK_ANSWERER, f);
 	if (c->answering == NULL)
 		return ERR_NOMEM;
 	if (c->calling != NULL) {
@@ -255,6 +255,7 @@ static void go_up(struct node *n, struct session *s)
 	if (c->calling != NULL)
 		drop(n, c->calling);
 	c->up = s;
+	meet_remember(c, &s->remote);
 	c->suspect = false;
 	c->asks_again = false;
 	s->state = SESSION_UP;
@@ -423,10 +424,10 @@ void session_path_refused(struct node *n, uint32_t path)
 	}
 }
 
-static bool is_ours(const struct node *n, const struct address *local)
+bool session_runs_over(const struct node *n, uint32_t path)
 {
-	for (size_t i = 0; i < n->finder.locals_len; i++)
-		if (memcmp(&n->finder.locals[i], local, sizeof(*local)) == 0)
+	for (const struct session *s = n->sessions; s != NULL; s = s->next)
+		if (s->path == path)
 			return true;
 	return false;
 }
@@ -435,7 +436,7 @@ void session_network_changed(struct node *n)
 {
 	for (struct session *s = n->sessions, *next; s != NULL; s = next) {
 		next = s->next;
-		if (!is_ours(n, &s->local))
+		if (!finder_is_local(n, &s->local))
 			lose(n, s);
 	}
 }

@@ -10,16 +10,21 @@
 
 #include "node/core/state.h"
 
+/* What a call and its answer bring: two nonces, two addresses, and the secret that recognised them. */
+struct found {
+	enum secret_kind kind;
+	struct nonce16 n_call, n_answer;
+	struct address local, remote;
+	uint32_t path; /* one that is open already and stays its owner's (meet.h); 0: a path of our own is
+	                  opened */
+};
+
 /* Our call was answered: begins the handshake as its initiator. Returns 0 or ERR_NOMEM. */
-must_check int session_call_answered(struct node *n, struct contact *c, enum secret_kind kind,
-                                     const struct nonce16 *n_call, const struct nonce16 *n_answer,
-                                     const struct address *local, const struct address *remote);
+must_check int session_call_answered(struct node *n, struct contact *c, const struct found *f);
 /* Whether an answer to a call of c would lead anywhere. */
 bool session_may_answer(const struct contact *c);
 /* We answer a call: waits for the handshake to begin. Returns 0 or ERR_NOMEM. */
-must_check int session_answered(struct node *n, struct contact *c, enum secret_kind kind,
-                                const struct nonce16 *n_call, const struct nonce16 *n_answer,
-                                const struct address *local, const struct address *remote);
+must_check int session_answered(struct node *n, struct contact *c, const struct found *f);
 
 must_check int session_datagram(struct node *n, uint32_t path, struct span datagram);
 void session_path_failed(struct node *n, uint32_t path);
@@ -35,6 +40,8 @@ uint64_t session_deadline_us(const struct node *n);
 void session_end_all_of(struct node *n, struct contact *c);
 void session_drop_all_of(struct node *n, struct contact *c);
 
+/* Whether a handshake or a link uses this path. */
+bool session_runs_over(const struct node *n, uint32_t path);
 uint64_t session_up_since_us(const struct session *s);
 
 #endif

@@ -4,7 +4,7 @@
  *     node.c      one event, one turn            contact.c  one person
  *     finder.c    calls and answers              session.c  a handshake, a link, its datagrams
  *     sync.c      envelopes over a link          meeting.c  a pairing on the network
- *     request.c   what a person asks for
+ *     meet.c      direct calls               request.c  what a person asks for
  */
 #ifndef NODE_CORE_STATE_H
 #define NODE_CORE_STATE_H
@@ -12,6 +12,7 @@
 #include "node/core/contact.h"
 #include "node/core/effects.h"
 #include "node/core/limits.h"
+#include "node/core/meet.h"
 #include "node/core/meeting.h"
 #include "node/core/node.h"
 
@@ -58,6 +59,7 @@ struct node {
 	uint32_t next_path;
 	struct finder finder;
 	struct meeting meeting;
+	struct meet meet;
 	uint64_t now_us, clock;    /* of the event that is being handled */
 	uint64_t latest_clock;     /* the latest that the store has seen */
 	bool clock_was_wrong;      /* the notice was given */

@@ -83,6 +83,8 @@ static void hear(struct world *w, size_t node, const struct effect *e, struct sp
 		hear_call(r, bytes);
 		break;
 	case FX_OPEN:
+		if (!r->asking)
+			break; /* a slot without multicast (meet.h) has come */
 		r->path = e->path;
 		r->open = true;
 		r->opened++;
@@ -113,7 +115,9 @@ void rogue_group(struct rogue *r, struct span bytes)
 {
 	struct event ev = { .kind = EV_CALL, .bytes = bytes, .from = r->w->nodes[1].address, .ttl = 255 };
 
+	r->asking = true;
 	world_event(r->w, 0, &ev);
+	r->asking = false;
 }
 
 void rogue_say(struct rogue *r, struct span frames)

@@ -20,6 +20,7 @@ struct rogue {
 	struct contact_record c; /* node 0, as node 1 sees it */
 	struct ratchet ratchet;
 	struct link link;
+	bool asking;       /* a call of ours is being heard: a path that opens now is ours */
 	uint32_t path;     /* of node 0 to us */
 	bool open;         /* it is */
 	struct call heard; /* the last call of node 0 */

@@ -407,6 +407,42 @@ static void safety_numbers_that_differ_leave_no_contact(void **state)
 	world_free(w);
 }
 
+/* No multicast gets through, as in many public networks: two who both call, and have met before, meet within
+ * ten minutes and a slot, with lost datagrams and with clocks that differ. */
+static void two_who_call_meet_without_multicast(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 300; seed < 306; seed++) {
+		struct world *w = world_new(seed, 2);
+		uint64_t sent;
+
+		w->nodes[1].clock_offset = (int64_t)(seed - 300) * 100;
+		world_pair(w, 0, 1);
+		world_mode(w, 0, 1, MODE_CALL);
+		world_run(w, S(15));
+		assert_true(world_linked(w, 0, 1));
+		world_mode(w, 1, 0, MODE_CALL);
+		w->deaf = true;
+		w->loss = 20;
+		world_crash(w, 0);
+		world_crash(w, 1);
+		world_say(w, 0, 1, "hello");
+		world_run(w, S(630));
+		assert_true(world_linked(w, 0, 1) && world_linked(w, 1, 0));
+		assert_string_equal(world_texts(w, 1, 0, false), "hello");
+
+		/* One who answers only sends nothing into such a network. */
+		world_mode(w, 1, 0, MODE_ANSWER);
+		world_crash(w, 0);
+		world_crash(w, 1);
+		sent = w->nodes[1].sent_datagrams;
+		world_run(w, S(1300));
+		assert_int_equal(w->nodes[1].sent_datagrams, sent);
+		assert_false(world_linked(w, 0, 1));
+		world_free(w);
+	}
+}
+
 /* Who locks says so, and is missed at once. */
 static void a_farewell_is_heard(void **state)
 {
@@ -440,6 +476,7 @@ int main(void)
 		cmocka_unit_test(two_people_pair_by_two_cameras),
 		cmocka_unit_test(a_pairing_that_cannot_be),
 		cmocka_unit_test(safety_numbers_that_differ_leave_no_contact),
+		cmocka_unit_test(two_who_call_meet_without_multicast),
 		cmocka_unit_test(a_farewell_is_heard),
 	};
 

@@ -45,6 +45,7 @@ struct world {
 	uint64_t now_us, clock0;
 	struct random_seeded rng;
 	unsigned loss, twice; /* per cent */
+	bool deaf;            /* no multicast gets through */
 	uint64_t delay_low_us, delay_high_us;
 	struct flight *flights; /* in the air, soonest first */
 	void (*watch)(struct world *w, size_t node, const struct effect *e,
