@@ -7,13 +7,23 @@
 
 #include "tools/bench/bench.h"
 
-double timing_now(void)
+static double seconds_on(clockid_t clock)
 {
 	struct timespec t;
 
-	if (clock_gettime(CLOCK_MONOTONIC, &t) != 0)
+	if (clock_gettime(clock, &t) != 0)
 		abort();
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+double timing_now(void)
+{
+	return seconds_on(CLOCK_MONOTONIC);
+}
+
+double timing_worked(void)
+{
+	return seconds_on(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 void series_add(struct series *s, double seconds)

@@ -15,7 +15,8 @@ struct series {
 	size_t n;
 };
 
-double timing_now(void); /* seconds on a clock that never goes back */
+double timing_now(void);    /* seconds on a clock that never goes back */
+double timing_worked(void); /* seconds that this process has computed */
 
 void series_add(struct series *s, double seconds);
 double series_median(const struct series *s);
