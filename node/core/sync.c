@@ -632,10 +632,12 @@ static bool fill_state(struct node *n, struct contact *c, struct sync *y, struct
 
 static bool fill_stored(struct contact *c, struct sync *y, struct writer *w, struct sent_frame *sent)
 {
-	const struct range run = { y->stored_from, c->conversation.received };
+	struct range run = { y->stored_from, c->conversation.received };
 
 	if (!y->say_stored || writer_left(w) < 2 + FRAME_STORED_RUN_LEN)
 		return false;
+	/* A count has 32 bits, and how far a re-init jumped was for the other side to say. */
+	run.first = MAX(run.first, run.end - MIN(run.end, (uint64_t)UINT32_MAX));
 	frame_write_stored(w, &run, 1);
 	*sent = (struct sent_frame){ .type = FRAME_STORED, .a = run.first };
 	y->say_stored = false;

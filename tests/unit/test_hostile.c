@@ -245,6 +245,32 @@ static void frames_of_chance(void **unused)
 	rogue_free(&r);
 }
 
+/* ---- Numbers --------------------------------------------------------------- */
+
+/* After a re-init that jumps to the largest number, an envelope of long ago: `stored` has 32 bits to say how
+ * many there are. */
+static void an_envelope_of_long_ago(void **unused)
+{
+	uint8_t buf[CARRIER_LARGE_FRAMES];
+	struct writer w = WRITER_ON(buf);
+	struct rogue r;
+
+	(void)unused;
+	meet(&r, 11);
+	state_bound(&w);
+	rogue_say(&r, writer_done(&w));
+	rogue_ack(&r);
+	assert_int_equal(r.state.stored, SEQUENCE_MAX);
+	w = WRITER_ON(buf);
+	piece(&w, 0, 0, 1024, 100);
+	r.stored = 0;
+	rogue_say(&r, writer_done(&w));
+	world_run(r.w, 100000);
+	assert_true(rogue_is_linked(&r));
+	assert_int_equal(r.stored, SEQUENCE_MAX);
+	rogue_free(&r);
+}
+
 /* ---- Envelopes that open --------------------------------------------------- */
 
 static void say_envelope(struct rogue *r, uint64_t seq, struct span text)
@@ -431,6 +457,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(frames_against_the_rules_end_the_session),
 		cmocka_unit_test(frames_of_chance),
+		cmocka_unit_test(an_envelope_of_long_ago),
 		cmocka_unit_test(texts_of_all_kinds),
 		cmocka_unit_test(a_handshake_that_was_overtaken),
 		cmocka_unit_test(garbage_on_the_path),
