@@ -40,10 +40,9 @@ struct contact {
 	struct session *answering; /* a handshake that we wait for: we answered a call */
 
 	uint64_t answered_us; /* when we last answered a call of theirs; 0: never */
-	struct nonce16 taken; /* our call whose answer was taken last */
-	bool has_taken;
-	bool asks_again; /* called under the anchor, and was not answered */
-	bool suspect;    /* linked, but seems to be gone: is called as if it were not */
+	uint64_t taken;       /* the number of our latest call whose answer was taken; 0: none */
+	bool asks_again;      /* called under the anchor, and was not answered */
+	bool suspect;         /* linked, but seems to be gone: is called as if it were not */
 };
 
 /* Reads what the store has of a contact: all but record, which is given. Returns 0 or an enum err. */

@@ -167,8 +167,10 @@ void finder_remember_call(struct node *n, const struct nonce16 *call_nonce, cons
 {
 	struct finder *f = &n->finder;
 
-	f->calls[f->calls_next++ % CALLS_KEPT_MAX] =
-	        (struct own_call){ .n = *call_nonce, .local = *local, .made_us = n->now_us };
+	f->calls_made++;
+	f->calls[f->calls_made % CALLS_KEPT_MAX] = (struct own_call){
+		.n = *call_nonce, .local = *local, .made_us = n->now_us, .number = f->calls_made
+	};
 }
 
 static void call_with(struct node *n, const struct address *local, const struct sym_key *const *keys,
@@ -276,22 +278,6 @@ static const struct own_call *answered_call(const struct node *n, const struct c
 	return NULL;
 }
 
-static int take_answer(struct node *n, struct contact *c, enum secret_kind kind, const struct own_call *own,
-                       const struct call *answer, const struct address *from)
-{
-	/* Once per call and contact. */
-	if (c->has_taken && memcmp(c->taken.b, own->n.b, sizeof(own->n.b)) == 0)
-		return 0;
-	c->taken = own->n;
-	c->has_taken = true;
-	return session_call_answered(n, c,
-	                             &(struct found){ .kind = kind,
-	                                              .n_call = own->n,
-	                                              .n_answer = *call_nonce(answer),
-	                                              .local = own->local,
-	                                              .remote = *from });
-}
-
 const struct nonce16 *finder_answered_call(const struct node *n, const struct call *call, int place,
                                            const struct sym_key *key, const struct address *from,
                                            const struct address **local)
@@ -302,6 +288,31 @@ const struct nonce16 *finder_answered_call(const struct node *n, const struct ca
 		return NULL;
 	*local = &own->local;
 	return &own->n;
+}
+
+bool finder_take_answer(const struct node *n, struct contact *c, const struct nonce16 *n_call)
+{
+	const struct own_call *own = own_call_by_nonce(&n->finder, n_call);
+
+	/* What came once may come again, and a second handshake under the same two nonces would use its mask
+	 * twice. */
+	if (own == NULL || own->number <= c->taken)
+		return false;
+	c->taken = own->number;
+	return true;
+}
+
+static int take_answer(struct node *n, struct contact *c, enum secret_kind kind, const struct own_call *own,
+                       const struct call *answer, const struct address *from)
+{
+	if (!finder_take_answer(n, c, &own->n))
+		return 0;
+	return session_call_answered(n, c,
+	                             &(struct found){ .kind = kind,
+	                                              .n_call = own->n,
+	                                              .n_answer = *call_nonce(answer),
+	                                              .local = own->local,
+	                                              .remote = *from });
 }
 
 /* ---- Answering ------------------------------------------------------------- */

@@ -33,6 +33,8 @@ bool finder_is_local(const struct node *n, const struct address *address);
 const struct nonce16 *finder_answered_call(const struct node *n, const struct call *call, int place,
                                            const struct sym_key *key, const struct address *from,
                                            const struct address **local);
+/* Whether an answer of c to this call of ours may be taken: once, and never after one to a later call. */
+must_check bool finder_take_answer(const struct node *n, struct contact *c, const struct nonce16 *n_call);
 /* Whether this live call of c counts, and was not heard before; from now on it was. */
 must_check int finder_hear(struct node *n, const struct contact *c, const struct nonce16 *nonce, bool *first);
 /* Remembers a call that was just made, so that its answer can be told from others. */

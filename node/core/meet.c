@@ -198,7 +198,7 @@ static int examine(struct node *n, struct contact *c, enum secret_kind kind, con
 	}
 	n_call = finder_answered_call(n, call, place, key, &p->remote, &local);
 	*taken = n_call != NULL;
-	if (n_call == NULL || session_runs_over(n, p->path))
+	if (n_call == NULL || session_runs_over(n, p->path) || !finder_take_answer(n, c, n_call))
 		return 0;
 	found.n_call = *n_call;
 	found.n_answer = *call_nonce(call);

@@ -24,6 +24,7 @@ struct own_call {
 	struct nonce16 n;
 	struct address local;
 	uint64_t made_us;
+	uint64_t number; /* from 1 on */
 };
 
 /* A live call of another, so that it counts once. */
@@ -40,7 +41,7 @@ struct finder {
 	uint64_t next_call_us;
 	size_t turn;                           /* whose entries go first when a round cannot hold all */
 	struct own_call calls[CALLS_KEPT_MAX]; /* rings */
-	size_t calls_next;
+	uint64_t calls_made;
 	struct heard_call *heard; /* NONCES_KEPT_MAX, once there is a first one */
 	size_t heard_next;
 	uint64_t look_until_us; /* 0: not looking */

@@ -193,6 +193,7 @@ void rogue_answer(struct rogue *r, const struct call *made)
 	link_deinit(&r->link);
 	link_init(&r->link, &(struct link_config){ LINK_ANSWERER, &r->c.cur, &r->c.s, &r->c.peer_s, &asked,
 	                                           call_nonce(&answer) });
+	r->said = answer;
 	rogue_call_again(r, &answer);
 }
 

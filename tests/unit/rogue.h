@@ -24,6 +24,7 @@ struct rogue {
 	uint32_t path;     /* of node 0 to us */
 	bool open;         /* it is */
 	struct call heard; /* the last call of node 0 */
+	struct call said;  /* our last answer to one */
 	struct call_proof proof;
 	unsigned calls, opened;
 	unsigned datagrams;       /* opened ones, since the link is up */

@@ -375,6 +375,29 @@ static void a_handshake_that_was_overtaken(void **unused)
 	rogue_free(&r);
 }
 
+/* Two of its calls are answered, and somebody sends the first answer again: a second handshake under the
+ * same two nonces would say a second e under the same mask (PROTOCOL section 5). */
+static void an_answer_that_comes_again(void **unused)
+{
+	struct call first, answer;
+	struct rogue r;
+	unsigned opened;
+
+	(void)unused;
+	rogue_new(&r, 12);
+	world_mode(r.w, 0, 1, MODE_CALL);
+	first = r.heard;
+	rogue_answer(&r, &first);
+	answer = r.said;
+	world_say(r.w, 0, 1, "hello");
+	rogue_answer(&r, &r.heard);
+	opened = r.opened;
+	assert_int_equal(opened, 2);
+	rogue_call_again(&r, &answer);
+	assert_int_equal(r.opened, opened);
+	rogue_free(&r);
+}
+
 /* ---- Noise ----------------------------------------------------------------- */
 
 static size_t memory_in_use(void)
@@ -460,6 +483,7 @@ int main(void)
 		cmocka_unit_test(an_envelope_of_long_ago),
 		cmocka_unit_test(texts_of_all_kinds),
 		cmocka_unit_test(a_handshake_that_was_overtaken),
+		cmocka_unit_test(an_answer_that_comes_again),
 		cmocka_unit_test(garbage_on_the_path),
 		cmocka_unit_test(garbage_on_the_group),
 	};
