@@ -14,7 +14,7 @@
 enum {
 	WORDS_COUNT = 1296,
 	WORDS_LEN_MIN = 3, /* letters of a word; also those that suffice for it */
-	WORDS_LEN_MAX = 8,
+	WORDS_LEN_MAX = 9,
 	WORDS_TYPED_MAX = 32, /* longer is no word of ours */
 	WORDS_NEAR_MAX = 3,
 	WORDS_SUGGEST_MAX = 12, /* words of a pass-phrase */

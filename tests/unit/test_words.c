@@ -100,6 +100,79 @@ static void no_word_is_denied(void **state)
 	assert_true(patterns > 1000);
 }
 
+/* Words that sound alike: at most one of each group may be in the list. */
+static const char *const sound_alike[] = {
+	/* clang-format off */
+	"ad add", "aid aide", "ail ale", "air heir ere", "aisle isle", "allowed aloud", "ate eight",
+	"bail bale", "bare bear", "base bass", "be bee", "beach beech", "bean been", "beat beet",
+	"berry bury", "berth birth", "blew blue", "board bored", "boar bore", "bolder boulder",
+	"bow bough", "brake break", "bread bred", "bridal bridle", "buy by bye", "capital capitol",
+	"cell sell", "cent scent sent", "cereal serial", "chord cord cored", "chute shoot",
+	"cite sight site", "coarse course", "core corps", "creak creek", "cue queue", "currant current",
+	"cymbal symbol", "dear deer", "desert dessert", "dew due do", "die dye", "doe dough",
+	"draft draught", "dual duel", "ewe you yew", "faint feint", "fair fare", "feat feet", "fir fur",
+	"flair flare", "flea flee", "flour flower", "for four fore", "fort fought", "foul fowl",
+	"freeze frieze", "gait gate", "grate great", "groan grown", "guessed guest", "hail hale",
+	"hair hare", "hall haul", "hangar hanger", "heal heel", "hear here", "heard herd", "hi high",
+	"hoarse horse", "hole whole", "hour our", "idle idol", "in inn", "jam jamb", "key quay",
+	"knead need", "knew new", "knight night", "knot not", "know no", "lane lain", "leak leek",
+	"lead led", "lessen lesson", "links lynx", "loan lone", "made maid", "mail male", "main mane",
+	"maize maze", "manner manor", "marshal martial", "meat meet", "medal meddle", "metal mettle",
+	"might mite", "missed mist", "moor more", "morning mourning", "muscle mussel", "naval navel",
+	"none nun", "nose knows", "oar or ore", "one won", "pail pale", "pain pane", "pair pear pare",
+	"palate palette pallet", "pause paws", "peace piece", "peak peek", "peal peel", "pedal peddle",
+	"peer pier", "plain plane", "plum plumb", "pole poll", "pour pore", "praise prays", "pray prey",
+	"principal principle", "profit prophet", "rain reign rein", "rap wrap", "read red reed",
+	"real reel", "right write rite", "ring wring", "road rode", "role roll", "root route",
+	"rose rows", "rye wry", "sail sale", "sauce source", "scene seen", "sea see", "seam seem",
+	"sew so sow", "shake sheik", "shear sheer", "sleigh slay", "soar sore", "sole soul", "some sum",
+	"son sun", "stair stare", "stake steak", "stationary stationery", "steal steel", "step steppe",
+	"story storey", "straight strait", "suite sweet", "tail tale", "taught taut", "tea tee",
+	"team teem", "tear tier", "their there", "threw through", "throne thrown", "thyme time",
+	"tide tied", "toe tow", "to too two", "vain vein vane", "vale veil", "wail whale", "waist waste",
+	"wait weight", "warn worn", "way weigh", "weak week", "weather whether", "wear where",
+	"which witch", "whine wine", "wood would", "yoke yolk", "your yore", "colonel kernel",
+	"cellar seller", "ceiling sealing", "council counsel", "complement compliment", "cast caste",
+	"flow floe", "gorilla guerrilla", "hostel hostile", "jewel joule", "marten martin",
+	"mousse moose", "mustard mustered", "pistil pistol", "populace populous", "sachet sashay",
+	"slow sloe", "stalk stock", "sundae sunday", "tacks tax", "taper tapir", "timber timbre",
+	"wax whacks", "wave waive", "world whirled", "seas seize", "size sighs", "quarts quartz",
+	"quire choir", "rough ruff", "rhyme rime", "session cession", "shoe shoo", "style stile",
+	"sort sought", "tern turn", "hew hue", "jeans genes", "lama llama", "muse mews", "mall maul",
+	"pea pee", "phrase frays", "reek wreak", "review revue", "roam rome", "roomer rumor",
+	"summary summery", "tire tyre", "vial vile", "wade weighed", "ware wares", "wet whet",
+	"wrest rest", "affect effect", "accept except", "access excess", "advice advise", "device devise",
+	"ensure insure", "loose lose", "than then", "choral coral", "check cheque", "ball bawl",
+	"band banned", "baron barren", "cache cash", "damn dam", "flecks flex", "gild guild",
+	"grade grayed", "lightning lightening", "mantel mantle", "mince mints", "miner minor",
+	"patience patients", "please pleas", "pride pried", "rapper wrapper", "tense tents", "tray trey",
+	"whig wig", "elicit illicit", "eave eve", "fairy ferry", "marry merry", "dairy diary",
+	"quiet quite", "angel angle", "costume custom", "moral morale", "cygnet signet", "lumber lumbar",
+	"prince prints", "sensor censor", "verses versus", "wind wined", "meter metre", "wander wonder",
+	"whirl whorl", "brooch broach", "coax cokes", "humerus humorous", "naught nought", "pi pie",
+	"pleural plural", "raise rays raze", "retch wretch", "sweetie sweety", "told tolled",
+	"troop troupe", "waiver waver", "yaw your",
+	/* clang-format on */
+};
+
+static void no_two_words_sound_alike(void **state)
+{
+	(void)state;
+	for (size_t g = 0; g < COUNT_OF(sound_alike); g++) {
+		char group[64];
+		char *rest = group, *word;
+		unsigned found = 0;
+
+		snprintf(group, sizeof(group), "%s", sound_alike[g]);
+		while ((word = strsep(&rest, " ")) != NULL) {
+			for (unsigned i = 0; i < WORDS_COUNT; i++)
+				found += strcmp(words_at(i), word) == 0;
+		}
+		if (found > 1)
+			fail_msg("more than one of %s", sound_alike[g]);
+	}
+}
+
 static int read_text(unsigned *out, const char *typed)
 {
 	*out = WORDS_COUNT;
@@ -211,6 +284,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(words_are_short_sorted_and_far_apart),
 		cmocka_unit_test(no_word_is_denied),
+		cmocka_unit_test(no_two_words_sound_alike),
 		cmocka_unit_test(three_letters_suffice),
 		cmocka_unit_test(a_slip_is_never_another_word),
 		cmocka_unit_test(slips_are_put_right),
