@@ -234,7 +234,7 @@ int node_step(struct node *n, const struct event *ev, struct effects *fx)
 		n->began_us = n->now_us;
 	clock_notice(n);
 	r = handle(n, ev);
-	if (r == 0)
+	if (r == 0 && ev->kind != EV_LOCK) /* who leaves calls nobody back */
 		r = timers(n);
 	if (r == 0 && fx->failed)
 		r = ERR_NOMEM;
