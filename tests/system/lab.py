@@ -210,9 +210,10 @@ def in_namespace(name):
 # ---- Frames ------------------------------------------------------------------
 
 class Capture:
-    """A process that keeps every frame of a device, in a file: when, how long, the bytes."""
+    """A process that keeps every frame of a port, in a file: when, whether it came out of the namespace, the bytes."""
 
-    HEAD = struct.Struct("<dI")
+    HEAD = struct.Struct("<d?I")
+    TO_NAMESPACE = 4  # PACKET_OUTGOING
 
     def __init__(self, device, path):
         self.path = path
@@ -238,7 +239,7 @@ class Capture:
         with open(self.path, "wb") as f:
             while True:
                 try:
-                    frame = s.recv(65535)
+                    frame, whence = s.recvfrom(65535)
                 except TimeoutError:
                     f.flush()
                     if ended:
@@ -246,7 +247,7 @@ class Capture:
                     continue
                 except OSError:
                     continue  # the device went down
-                f.write(self.HEAD.pack(time.time(), len(frame)) + frame)
+                f.write(self.HEAD.pack(time.time(), whence[2] != self.TO_NAMESPACE, len(frame)) + frame)
         lost = struct.unpack("II", s.getsockopt(263, 6, 8))[1]  # SOL_PACKET, PACKET_STATISTICS
         with open(self.path + ".lost", "w") as f:
             f.write(str(lost))
@@ -267,19 +268,20 @@ class Capture:
             data = f.read()
         at, out = 0, []
         while at + self.HEAD.size <= len(data):
-            when, n = self.HEAD.unpack_from(data, at)
+            when, left, n = self.HEAD.unpack_from(data, at)
             at += self.HEAD.size
             if at + n <= len(data):
-                out.append(Frame(when, data[at:at + n]))
+                out.append(Frame(when, left, data[at:at + n]))
             at += n
         return out
 
 
 class Frame:
-    """An Ethernet frame, as far as the tests look into it. protocol: arp, igmp, udp, tcp, icmp, icmp6 or other."""
+    """An Ethernet frame, as far as the tests look into it. protocol: arp, igmp, mld, udp, tcp, icmp, icmp6 or other;
+    left: it came out of the namespace, whoever its sender says it is."""
 
-    def __init__(self, when, raw):
-        self.when, self.raw = when, raw
+    def __init__(self, when, left, raw):
+        self.when, self.left, self.raw = when, left, raw
         self.to, self.source = raw[0:6], raw[6:12]
         self.protocol, self.payload, self.ttl = "other", b"", None
         self.sport = self.dport = None
@@ -415,7 +417,7 @@ class Node:
             os.chmod(self.home, 0o700)
 
     def words(self, *words, extra=()):
-        return [*self.prefix(), self.flyleaf, *words, "--home", self.home, *extra]
+        return [*self.prefix(), self.flyleaf, "--home", self.home, *extra, *words]
 
     def prefix(self):
         return ["nsenter", f"--net=/run/netns/{self.name}", "setpriv", f"--reuid={self.user}",
