@@ -230,12 +230,13 @@ static int send_text(const struct command_line *line, struct span text)
 		              "the message is longer than 32,000 bytes");
 	if (!utf8_valid(text))
 		return report(EXIT_REFUSED, "Save the text as UTF-8 first.", "this is not valid UTF-8 text");
+	if (memchr(text.p, '\0', text.len) != NULL)
+		return report(EXIT_REFUSED, "Send it without NUL characters.", "this text cannot be sent");
 	r = client_open(&client, line->home);
 	if (r != 0)
 		return r;
 	args = json_pack("{s:s, s:s%}", "name", line->names[0], "text", (const char *)text.p, text.len);
-	r = args == NULL ? report(EXIT_REFUSED, "Send it without NUL characters.", "this text cannot be sent")
-	                 : client_do(client, "send", args);
+	r = args == NULL ? report_err(ERR_NOMEM, "sending the message") : client_do(client, "send", args);
 	client_close(client);
 	return r;
 }
