@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -12,6 +13,19 @@
 enum {
 	MEMORY_ENOUGH = 256 << 20
 }; /* a limit below this would make ordinary allocations fail once all is locked */
+
+int process_begin(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR); /* the lowest that is free */
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		return err_from_errno(errno);
+	close(fd);
+	return 0;
+}
 
 static int close_inherited(void)
 {

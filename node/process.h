@@ -12,6 +12,11 @@ enum process_lack {
 	PROCESS_PRIVILEGES_KEPT = BIT(1),   /* no_new_privs was refused */
 };
 
+/* What every program does first: descriptors 0, 1 and 2 exist. Where one did not, the next file to be opened
+ * would take its place, and what is said to a person would be written over the vault. Returns 0 or an enum
+ * err. */
+must_check int process_begin(void);
+
 /* No core files, no debugger of the same user, no new privileges, memory locked where the system allows it,
  * files for the own user only, inherited descriptors but 0, 1 and 2 closed. Returns the lacks, or an enum err
  * when the process would stay readable to others. */

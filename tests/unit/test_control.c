@@ -627,6 +627,22 @@ static void a_hardened_process_shows_nothing(void **state)
 	close(leaked);
 }
 
+static void a_file_never_takes_the_place_of_the_output(void **state)
+{
+	int status;
+	const pid_t child = fork();
+
+	(void)state;
+	if (child == 0) {
+		close_range(0, 2, 0);
+		if (process_begin() != 0 || write(STDOUT_FILENO, "x", 1) != 1)
+			_exit(1);
+		_exit(open("/dev/null", O_RDONLY) != 3);
+	}
+	waitpid(child, &status, 0);
+	assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -640,6 +656,7 @@ int main(void)
 		cmocka_unit_test(another_user_is_not_heard),
 		cmocka_unit_test(the_socket_is_for_its_owner_and_takes_no_others_place),
 		cmocka_unit_test(a_hardened_process_shows_nothing),
+		cmocka_unit_test(a_file_never_takes_the_place_of_the_output),
 	};
 
 	counts = mmap(NULL, sizeof(*counts), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -15,6 +15,7 @@
 
 #include <sodium.h>
 
+#include "node/process.h"
 #include "tools/flyleaf/command.h"
 #include "tools/flyleaf/report.h"
 #include "tools/flyleaf/show.h"
@@ -313,6 +314,9 @@ int main(int argc, char **argv)
 
 	setlocale(LC_CTYPE, "C.UTF-8");
 	signal(SIGPIPE, SIG_IGN);
+	r = process_begin();
+	if (r != 0)
+		return report_err(r, "starting");
 	if (sodium_init() < 0)
 		return report_err(ERR_SYSTEM, "starting");
 	p.line.home = default_home();
