@@ -3,8 +3,11 @@
  */
 #include "tests/unit/unit.h"
 
+#include <dirent.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <jpeglib.h>
@@ -223,6 +226,67 @@ static void a_printed_code_is_the_code(void **state)
 	expect_code(code);
 }
 
+/* Whether it has a descriptor, and no more; it has to live on until that was seen. */
+static bool has_one_descriptor(int process)
+{
+	char at[64], link[64];
+	unsigned n = 0;
+	DIR *d;
+
+	snprintf(at, sizeof(at), "/proc/%d/fd", process);
+	d = opendir(at);
+	if (d == NULL)
+		return false;
+	for (const struct dirent *e = readdir(d); e != NULL; e = readdir(d))
+		n += e->d_name[0] != '.';
+	closedir(d);
+	snprintf(at, sizeof(at), "/proc/%d/fd/0", process);
+	return n == 1 && readlink(at, link, sizeof(link)) > 0;
+}
+
+/* Looks at the other children of its parent; ends well once it has seen one with a single descriptor. */
+static void watch(void)
+{
+	char at[64];
+
+	snprintf(at, sizeof(at), "/proc/%d/task/%d/children", getppid(), getppid());
+	for (;;) {
+		FILE *f = fopen(at, "r");
+		int child;
+
+		while (f != NULL && fscanf(f, "%d", &child) == 1)
+			if (child != getpid() && has_one_descriptor(child))
+				_exit(0);
+		if (f != NULL)
+			fclose(f);
+	}
+}
+
+/* Whoever breaks the decoder could speak to the node in the person's name over an open descriptor. */
+static void the_child_keeps_nothing_but_its_pipe(void **state)
+{
+	char found[PICTURE_TEXT_MAX + 1];
+	const pid_t watcher = fork();
+	bool seen = false;
+	int status;
+
+	(void)state;
+	if (watcher == 0)
+		watch();
+	draw(code);
+	write_pnm("code.pgm", '5');
+	for (unsigned i = 0; i < 100 && !seen; i++) {
+		assert_int_equal(picture_read(found, path), 0);
+		seen = waitpid(watcher, &status, WNOHANG) == watcher;
+	}
+	unlink(path);
+	if (!seen) {
+		kill(watcher, SIGKILL);
+		waitpid(watcher, &status, 0);
+	}
+	assert_true(seen);
+}
+
 static void names_of_pictures_are_known(void **state)
 {
 	(void)state;
@@ -239,6 +303,7 @@ int main(void)
 		cmocka_unit_test(pictures_without_a_code_are_refused),
 		cmocka_unit_test(what_is_no_picture_is_refused),
 		cmocka_unit_test(a_printed_code_is_the_code),
+		cmocka_unit_test(the_child_keeps_nothing_but_its_pipe),
 		cmocka_unit_test(names_of_pictures_are_known),
 	};
 	int r;

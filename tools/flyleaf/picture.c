@@ -2,8 +2,8 @@
  * picture.c
  *
  * An image file comes from a camera or a stranger, and image decoders are large. So they run in a child that
- * reads the file first, then gives up every system call but memory, reading and writing what is open, and its
- * own end; its one product is at most PICTURE_TEXT_MAX bytes in a pipe.
+ * reads the file first, then gives up every descriptor but a pipe, and every system call but memory, reading
+ * and writing what is open, and its own end; its one product is at most PICTURE_TEXT_MAX bytes in that pipe.
  */
 #include "tools/flyleaf/picture.h"
 
@@ -225,6 +225,13 @@ static void load_encodings(void)
 	}
 }
 
+/* The child was forked while its parent talks to the node and to the person: it keeps the pipe, which becomes
+ * descriptor 0, and nothing else that it could write to. */
+static bool keep_only(int to)
+{
+	return dup2(to, 0) == 0 && close_range(1, ~0u, 0) == 0;
+}
+
 static bool confine(void)
 {
 	static const int allowed[] = { SCMP_SYS(read),       SCMP_SYS(write),        SCMP_SYS(brk),
@@ -274,12 +281,12 @@ static void child(int fd, size_t len, int to)
 	size_t n;
 
 	load_encodings();
-	if (file == NULL || !confine())
+	if (file == NULL || !keep_only(to) || !confine())
 		_exit(PICTURE_NO_IMAGE);
 	if (!decode(&picture, file, len))
 		_exit(PICTURE_NO_IMAGE);
 	n = find_code(text, &picture);
-	_exit(n > 0 && write(to, text, n) == (ssize_t)n ? 0 : PICTURE_NO_CODE);
+	_exit(n > 0 && write(0, text, n) == (ssize_t)n ? 0 : PICTURE_NO_CODE);
 }
 
 /* ---- The parent ------------------------------------------------------------ */
