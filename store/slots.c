@@ -482,13 +482,14 @@ int slots_add(struct slots *s, unsigned place, const struct sym_key *kek, struct
 
 int slots_wipe(struct slots *s, unsigned slot, struct random *rng)
 {
-	int r;
+	int stripes, block, other;
 
 	assert(slot < 2 * s->places);
-	r = overwrite_random(s, slot_offset(slot), SLOTS_SPLIT, rng);
-	if (r == 0)
-		r = overwrite_random(s, slot_offset(slot) + SLOTS_SPLIT, SLOTS_BLOCK, rng);
-	if (r == 0)
-		r = overwrite_random(s, slot_offset(slot ^ 1), SLOTS_SLOT, rng);
-	return r;
+	/* Each is tried, whatever became of the one before: stripes or block gone is enough. */
+	stripes = overwrite_random(s, slot_offset(slot), SLOTS_SPLIT, rng);
+	block = overwrite_random(s, slot_offset(slot) + SLOTS_SPLIT, SLOTS_BLOCK, rng);
+	other = overwrite_random(s, slot_offset(slot ^ 1), SLOTS_SLOT, rng);
+	if (stripes != 0)
+		return stripes;
+	return block != 0 ? block : other;
 }

@@ -225,6 +225,27 @@ static void a_wipe_cut_short_opens_or_never_will(void **state)
 	}
 }
 
+/* A place of the disk that can be written no more saves no key. */
+static void a_wipe_goes_on_after_a_step_that_failed(void **state)
+{
+	(void)state;
+	for (uint64_t at = 1; at <= 6; at++) {
+		struct memdisk d;
+		struct slots_match m;
+		struct slots *s;
+
+		memory_vault(&d);
+		assert_int_equal(memory_try(&d, &m, &s), 0);
+		d.fail_at = d.ops + at;
+		d.fail_with = ERR_IO;
+		assert_int_equal(slots_wipe(s, 0, &rng.base), ERR_IO);
+		slots_close(s);
+		assert_int_equal(memory_try(&d, &m, &s), SLOTS_NO_MATCH);
+		slots_close(s);
+		memdisk_deinit(&d);
+	}
+}
+
 static void a_readonly_disk_opens_and_refuses_to_write(void **state)
 {
 	struct memdisk d;
@@ -282,6 +303,8 @@ int main(void)
 		                                without_vault),
 		cmocka_unit_test_setup_teardown(a_replacing_cut_short_leaves_the_old_key_or_the_new,
 		                                with_vault, without_vault),
+		cmocka_unit_test_setup_teardown(a_wipe_goes_on_after_a_step_that_failed, with_vault,
+		                                without_vault),
 		cmocka_unit_test_setup_teardown(a_wipe_cut_short_opens_or_never_will, with_vault,
 		                                without_vault),
 		cmocka_unit_test_setup_teardown(a_readonly_disk_opens_and_refuses_to_write, with_vault,
