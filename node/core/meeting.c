@@ -431,8 +431,9 @@ static bool read_code(struct code *code, struct span text, char trouble[static T
 	int outcome;
 
 	if (qr_read(&qr, text) == 0) {
-		*code = qr.code;
 		outcome = qr.kind == QR_CODE ? 0 : QR_REFUSED;
+		if (outcome == 0)
+			*code = qr.code;
 		qr_wipe(&qr);
 		snprintf(trouble, TROUBLE_MAX, "this QR is of another kind");
 		return outcome == 0;
