@@ -94,7 +94,8 @@ static void face_close(struct face *f)
 	uv_close((uv_handle_t *)&f->pipe, face_closed);
 	if (c->pairing == f->number && !c->closing) { /* nobody is there any more to compare anything */
 		c->pairing = 0;
-		loop_request(c->loop, &(struct request){ .kind = REQ_PAIR_CANCEL });
+		if (loop_request(c->loop, &(struct request){ .kind = REQ_PAIR_CANCEL }) != 0)
+			assert(false); /* it was taken when the pairing began */
 	}
 }
 
@@ -153,11 +154,16 @@ static void ask(struct face *f)
 	struct control *c = f->control;
 	const size_t slot = (f->asked_first + f->asked_len++) % CONTROL_ASKED_MAX;
 	struct request *request = &f->asked.request;
+	int r;
 
 	request->id = (uint64_t)f->number << SLOT_BITS | slot;
 	f->waiting[slot] = (struct waiting){ f->asked.id, *request };
 	f->waiting[slot].request.name = f->waiting[slot].request.text = SPAN_NONE;
-	loop_request(c->loop, request);
+	r = loop_request(c->loop, request);
+	if (r == 0)
+		return;
+	f->asked_len--;
+	tell(f, lines_error(f->asked.id, "failed", err_str(r)));
 }
 
 static void look(struct face *f)

@@ -368,7 +368,7 @@ static int look_hello(json_t *reply, const struct asked *a, const struct loop *l
 static json_t *carriers(const struct lan *lan)
 {
 	struct lan_status status[INTERFACES_MAX];
-	const size_t n = lan_status(lan, status);
+	const size_t n = lan != NULL ? lan_status(lan, status) : 0;
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < n; i++)

@@ -63,7 +63,7 @@ static void keep_going(uv_idle_t *idle)
 
 static void feed(struct loop *l, struct event *ev)
 {
-	if (l->failure != 0 || l->locking)
+	if (l->failure != 0 || l->locking || l->options->read_only)
 		return;
 	ev->now_us = now_us();
 	ev->clock = wall_clock();
@@ -80,6 +80,8 @@ static void feed_network(struct loop *l)
 {
 	struct event ev = { .kind = EV_NETWORK, .on_battery = l->on_battery };
 
+	if (l->lan == NULL)
+		return;
 	ev.locals_len = lan_locals(l->lan, &ev.locals);
 	feed(l, &ev);
 }
@@ -136,7 +138,7 @@ static void on_tidy(uv_timer_t *timer)
 {
 	struct loop *l = timer->data;
 
-	l->untidy = l->options->tidy != NULL;
+	l->untidy = l->options->tidy != NULL && !l->options->read_only;
 }
 
 static void on_signal(uv_signal_t *signal, int number)
@@ -145,9 +147,12 @@ static void on_signal(uv_signal_t *signal, int number)
 	loop_lock(signal->data);
 }
 
-void loop_request(struct loop *l, const struct request *request)
+int loop_request(struct loop *l, const struct request *request)
 {
+	if (l->options->read_only)
+		return ERR_READONLY;
 	feed(l, &(struct event){ .kind = EV_REQUEST, .request = request });
+	return 0;
 }
 
 /* ---- The end of a turn ----------------------------------------------------- */
@@ -398,7 +403,7 @@ int loop_run(const struct loop_options *options)
 	r = init_handles(l);
 	if (r == 0)
 		r = open_node(l);
-	if (r == 0)
+	if (r == 0 && !options->read_only)
 		r = lan_new(&l->lan, &l->uv, &options->lan, &lan_callbacks, l);
 	if (r == 0 && options->home != NULL)
 		r = control_new(&l->control, l, &l->uv, options->home);

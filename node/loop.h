@@ -34,6 +34,7 @@ struct loop_options {
 	 * err. */
 	int (*tidy)(void *arg);
 	void *arg;
+	bool read_only; /* the notebook can be read and nothing more: no carrier is opened, nothing changes */
 	const char *home;   /* the folder of the control socket; NULL: none */
 	const char *report; /* what was noticed when the notebook was opened, for status; NULL: nothing */
 	struct lan_options lan;
@@ -51,10 +52,11 @@ const struct loop_options *loop_options(const struct loop *l);
 bool loop_in_turn(const struct loop *l);
 const struct node *loop_node(const struct loop *l);
 struct store *loop_store(const struct loop *l);
-const struct lan *loop_lan(const struct loop *l);
+const struct lan *loop_lan(const struct loop *l); /* NULL where there is no carrier */
 bool loop_on_battery(const struct loop *l);
-/* Its reply comes after the commit, by control_reply(), or control_failed() when the turn fails. */
-void loop_request(struct loop *l, const struct request *request);
+/* Its reply comes after the commit, by control_reply(), or control_failed() when the turn fails. Returns 0,
+ * or ERR_READONLY: it is not taken. */
+must_check int loop_request(struct loop *l, const struct request *request);
 void loop_lock(struct loop *l);
 
 #endif

@@ -108,8 +108,6 @@ int node_new(struct node **out, struct store *store, struct random *rng, uint64_
 	if (r == 0)
 		r = meta_get(store, META_RUNNING, &n->running_before_s);
 	if (r == 0)
-		r = skipped_rows_drop_old(store, n->running_before_s);
-	if (r == 0)
 		r = contacts_each(store, load_contact, n);
 	if (r == 0)
 		*out = n;
@@ -154,7 +152,9 @@ static int clock_save(struct node *n)
 		return 0;
 	n->latest_clock = n->clock;
 	r = meta_set(n->store, META_LATEST_CLOCK, n->latest_clock);
-	return r == 0 ? meta_set(n->store, META_RUNNING, node_running_s(n)) : r;
+	if (r == 0)
+		r = meta_set(n->store, META_RUNNING, node_running_s(n));
+	return r == 0 ? skipped_rows_drop_old(n->store, node_running_s(n)) : r;
 }
 
 static void clock_notice(struct node *n)

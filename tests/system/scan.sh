@@ -14,7 +14,7 @@ end() {
 	rm -rf "$dir"
 }
 trap end EXIT
-ip netns add $a && ip netns add $b || { echo "the system makes no network namespace"; exit 77; }
+ip netns add $a && ip netns add $b && ip netns exec $a true || { echo "the system makes no network namespace"; exit 77; }
 ip -n $a link add x type veth peer name y netns $b
 ip -n $a addr add 10.7.0.1/24 dev x
 ip -n $b addr add 10.7.0.2/24 dev y

@@ -28,6 +28,7 @@ struct run {
 	struct vault *vault;
 	struct vault_guess *guess; /* owned, in guarded memory */
 	bool given;                /* the loop has had the rows that are open now */
+	bool read_only;            /* damaged, or on a disk that cannot be written */
 	char noticed[256];         /* when the notebook was opened; "" */
 	char list[INTERFACE_LIST_MAX];
 	const char *interfaces[INTERFACES_MAX];
@@ -67,10 +68,11 @@ static int report_vault(int result, const struct command_line *line)
 
 static void notice(struct run *r, const struct vault_report *found)
 {
+	r->read_only = found->damaged || found->readonly;
 	if (found->damaged)
 		snprintf(r->noticed, sizeof(r->noticed),
 		         "the vault is damaged: what was stored up to the damage can be read, and nothing is "
-		         "written; "
+		         "sent or written; "
 		         "copy the folder before anything else");
 	else if (found->log.bytes_cut > 0)
 		snprintf(r->noticed, sizeof(r->noticed),
@@ -80,7 +82,8 @@ static void notice(struct run *r, const struct vault_report *found)
 		         (unsigned long long)found->log.bytes_cut);
 	else if (found->readonly)
 		snprintf(r->noticed, sizeof(r->noticed),
-		         "the vault is on a disk that cannot be written: nothing new is kept");
+		         "the vault is on a disk that cannot be written: it can be read, and nothing is sent "
+		         "or kept");
 	if (r->noticed[0] != '\0')
 		report(EXIT_DONE, NULL, "%s", r->noticed);
 }
@@ -176,6 +179,7 @@ static int serve(struct run *r)
 		.open = give_rows,
 		.tidy = tidy,
 		.arg = r,
+		.read_only = r->read_only,
 		.home = r->line->home,
 		.report = r->noticed[0] != '\0' ? r->noticed : NULL,
 		.lan = { .interfaces = r->line->interfaces != NULL ? r->interfaces : NULL,
@@ -187,7 +191,7 @@ static int serve(struct run *r)
 	puts("Open. Ctrl-C locks.");
 	fflush(stdout);
 	e = loop_run(&options);
-	if (e == 0 && vault_store(r->vault) != NULL)
+	if (e == 0 && !r->read_only && vault_store(r->vault) != NULL)
 		e = vault_lock(r->vault); /* writes the log anew: what was deleted is gone now */
 	if (e != 0)
 		return report_err(e, "the node ended");
