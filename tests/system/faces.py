@@ -227,6 +227,17 @@ def numbers_that_differ_end_it(home):
     assert node.asked("pair_enter")[0]["code"] == "47 paper lemon window"
 
 
+def a_code_that_is_not_given_is_asked_for(home):
+    node = Node(home, {"pair_enter": PAIRED})
+    person = Person(home, "join", "Ana")
+    person.sees("The code that the other person says:")
+    person.types("47 paper lemon window\n")
+    person.sees("[y/N]")
+    person.types("y\n")
+    assert person.ends() == 0
+    assert node.asked("pair_enter")[0]["code"] == "47 paper lemon window"
+
+
 def ctrl_c_cancels_a_pairing(home):
     node = Node(home, {"pair_show": {"code": "47 paper lemon window"}})
     person = Person(home, "pair", "Ana")

@@ -75,11 +75,11 @@ static const struct command {
 	{ "pair", "NAME", 1, 1, TAKES(OPT_QR) | TAKES(OPT_BOTH), command_pair,
 	  "show a code to a person who is with you; NAME is what you call them",
 	  "The other person enters it with `flyleaf join`. Then compare the number that both screens show." },
-	{ "join", "NAME CODE|PICTURE|-", 2, NAMES_ANY, 0, command_join,
+	{ "join", "NAME [CODE|PICTURE|-]", 1, NAMES_ANY, 0, command_join,
 	  "enter the code that the other device shows",
 	  "CODE is what was said (a number and three words; small slips are mended), or the text below a QR "
 	  "code;\n"
-	  "PICTURE is a PNG, JPEG or PNM file of the QR code; with - the code is asked for." },
+	  "PICTURE is a PNG, JPEG or PNM file of the QR code; with - or nothing the code is asked for." },
 	{ "confirm", "NAME", 1, 1, TAKES(OPT_NUMBER), command_confirm,
 	  "say that the safety numbers are the same, after `pair` or `join`",
 	  "With --number it compares by itself, without a question: the first two groups on the other "

@@ -57,10 +57,10 @@ static void show_words(const struct pairing *p, const char *code)
 	term_style(stdout, TERM_BOLD);
 	show_name(stdout, span_str(code));
 	term_style(stdout, TERM_PLAIN);
-	printf("\n\nOn the other device they enter, with the name that they want to give you:\n\n"
-	       "    flyleaf join NAME ");
-	show_name(stdout, span_str(code));
-	printf("\n\nThe code serves %s once, for ten minutes. Ctrl-C stops it.\n", p->shown);
+	printf("\n\nOn the other device they enter them, after this, with the name that they want to give "
+	       "you:\n\n"
+	       "    flyleaf join NAME\n\nThe code serves %s once, for ten minutes. Ctrl-C stops it.\n",
+	       p->shown);
 }
 
 static int show_picture(const char *text, const char *what)
@@ -282,6 +282,7 @@ static int join_operands(char out[static CODE_TEXT_MAX + 1], const struct comman
 {
 	size_t len = 0;
 
+	out[0] = '\0';
 	for (int i = 1; i < line->names_len; i++) {
 		int n = snprintf(out + len, CODE_TEXT_MAX + 1 - len, "%s%s", i > 1 ? " " : "",
 		                 line->names[i]);
@@ -301,7 +302,7 @@ static int given_code(char out[static CODE_TEXT_MAX + 1], struct pairing *p, con
 
 	if (r != 0)
 		return r;
-	if (strcmp(typed, "-") == 0) {
+	if (line->names_len == 1 || strcmp(typed, "-") == 0) {
 		if (term_is_interactive()) {
 			printf("The code that the other person says: ");
 			fflush(stdout);
