@@ -1,6 +1,7 @@
 #include "node/core/contact.h"
 
 #include <sodium.h>
+#include <stdlib.h>
 
 #include "node/crypto/secrets.h"
 #include "store/messages.h"
@@ -106,5 +107,6 @@ void contact_deinit(struct contact *c)
 {
 	assert(c->up == NULL && c->calling == NULL && c->answering == NULL);
 	ratchet_deinit(&c->ratchet);
+	free(c->heard);
 	sodium_memzero(c, sizeof(*c));
 }

@@ -17,6 +17,12 @@ struct session;
 enum secret_kind { SECRET_CUR = 0, SECRET_PREV = 1, SECRET_ANCHOR = 2 };
 enum { SECRET_KINDS = 3 };
 
+/* A call of theirs, so that it counts once. */
+struct heard_call {
+	struct nonce16 n;
+	uint64_t until_us;
+};
+
 struct call_keys {
 	bool known;
 	struct sym_key out; /* we call */
@@ -39,10 +45,12 @@ struct contact {
 	struct session *calling;   /* a handshake that we began: our call was answered */
 	struct session *answering; /* a handshake that we wait for: we answered a call */
 
-	uint64_t answered_us; /* when we last answered a call of theirs; 0: never */
-	uint64_t taken;       /* the number of our latest call whose answer was taken; 0: none */
-	bool asks_again;      /* called under the anchor, and was not answered */
-	bool suspect;         /* linked, but seems to be gone: is called as if it were not */
+	uint64_t answered_us;     /* when we last answered a call of theirs; 0: never */
+	struct heard_call *heard; /* owned: a ring of CALLS_HEARD_MAX, once there is a first one */
+	size_t heard_next;
+	uint64_t taken;  /* the number of our latest call whose answer was taken; 0: none */
+	bool asks_again; /* called under the anchor, and was not answered */
+	bool suspect;    /* linked, but seems to be gone: is called as if it were not */
 };
 
 /* Reads what the store has of a contact: all but record, which is given. Returns 0 or an enum err. */

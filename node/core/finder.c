@@ -28,12 +28,6 @@ void finder_init(struct finder *f)
 	f->next_call_us = NEVER_US;
 }
 
-void finder_deinit(struct finder *f)
-{
-	free(f->heard);
-	f->heard = NULL;
-}
-
 /* ---- Networks -------------------------------------------------------------- */
 
 static bool is_ipv4(const struct address *a)
@@ -319,29 +313,24 @@ static int take_answer(struct node *n, struct contact *c, enum secret_kind kind,
 
 static bool was_heard(const struct node *n, const struct contact *c, const struct nonce16 *nonce)
 {
-	const struct finder *f = &n->finder;
-
-	for (size_t i = 0; f->heard != NULL && i < NONCES_KEPT_MAX; i++)
-		if (f->heard[i].contact == c->record.id && f->heard[i].until_us > n->now_us &&
-		    memcmp(f->heard[i].n.b, nonce->b, sizeof(nonce->b)) == 0)
+	for (size_t i = 0; c->heard != NULL && i < CALLS_HEARD_MAX; i++)
+		if (c->heard[i].until_us > n->now_us &&
+		    memcmp(c->heard[i].n.b, nonce->b, sizeof(nonce->b)) == 0)
 			return true;
 	return false;
 }
 
-int finder_hear(struct node *n, const struct contact *c, const struct nonce16 *nonce, bool *first)
+int finder_hear(struct node *n, struct contact *c, const struct nonce16 *nonce, bool *first)
 {
-	struct finder *f = &n->finder;
-
 	*first = !was_heard(n, c, nonce);
 	if (!*first)
 		return 0;
-	if (f->heard == NULL)
-		f->heard = calloc(NONCES_KEPT_MAX, sizeof(*f->heard));
-	if (f->heard == NULL)
+	if (c->heard == NULL)
+		c->heard = calloc(CALLS_HEARD_MAX, sizeof(*c->heard));
+	if (c->heard == NULL)
 		return ERR_NOMEM;
-	f->heard[f->heard_next++ % NONCES_KEPT_MAX] = (struct heard_call){
-		.n = *nonce, .contact = c->record.id, .until_us = n->now_us + HEARD_S * SECOND_US
-	};
+	c->heard[c->heard_next++ % CALLS_HEARD_MAX] =
+	        (struct heard_call){ .n = *nonce, .until_us = n->now_us + HEARD_S * SECOND_US };
 	return 0;
 }
 
@@ -407,7 +396,7 @@ static int search(struct node *n, struct contact *c, enum secret_kind kind, cons
 	struct finder *f = &n->finder;
 	struct call_search s;
 	uint64_t clock;
-	int r;
+	bool first;
 
 	if (f->look_until_us == 0 ||
 	    (f->searched_us != 0 && n->now_us < f->searched_us + SEARCH_PAUSE_S * SECOND_US) ||
@@ -415,8 +404,9 @@ static int search(struct node *n, struct contact *c, enum secret_kind kind, cons
 		return 0;
 	f->searched_us = n->now_us;
 	call_search_init(&s, call, place, CALL_KIND_CALL, from, n->clock);
-	r = call_search_step(&clock, &s, &c->keys[kind].in, CALL_SEARCH_UNITS);
-	return r == 0 ? live_call(n, c, kind, call, from) : 0;
+	if (call_search_step(&clock, &s, &c->keys[kind].in, CALL_SEARCH_UNITS) == 0)
+		return live_call(n, c, kind, call, from);
+	return finder_hear(n, c, call_nonce(call), &first); /* it is not searched twice */
 }
 
 static int examine_key(struct node *n, struct contact *c, enum secret_kind kind, int place,

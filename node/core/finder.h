@@ -10,7 +10,6 @@
 #include "node/core/state.h"
 
 void finder_init(struct finder *f);
-void finder_deinit(struct finder *f);
 
 void finder_network(struct node *n, const struct address *locals, size_t len, bool on_battery);
 /* A datagram that came to the group. Fails for our own store or memory only. */
@@ -36,7 +35,7 @@ const struct nonce16 *finder_answered_call(const struct node *n, const struct ca
 /* Whether an answer of c to this call of ours may be taken: once, and never after one to a later call. */
 must_check bool finder_take_answer(const struct node *n, struct contact *c, const struct nonce16 *n_call);
 /* Whether this live call of c counts, and was not heard before; from now on it was. */
-must_check int finder_hear(struct node *n, const struct contact *c, const struct nonce16 *nonce, bool *first);
+must_check int finder_hear(struct node *n, struct contact *c, const struct nonce16 *nonce, bool *first);
 /* Remembers a call that was just made, so that its answer can be told from others. */
 void finder_remember_call(struct node *n, const struct nonce16 *call_nonce, const struct address *local);
 

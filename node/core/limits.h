@@ -14,9 +14,10 @@ enum {
 	CALLS_KEPT_MAX = 256,           /* own calls whose answers are still taken */
 	CALL_ANSWER_S = 20,             /* how long an answer is taken */
 	CALLS_EXAMINED_PER_S = 20,      /* of others; at random above that */
-	NONCES_KEPT_MAX = 4096,         /* (contact, n) of calls taken in the last hour */
+	CALLS_HEARD_MAX = 256,          /* calls of one contact that are remembered, for an hour */
 	ANSWER_PAUSE_S = 5,             /* between two answers to one contact */
 	LOOK_S = 120,                   /* look for my worker */
+	CODES_SPENT_MAX = 32,           /* entered codes that are not tried again */
 	HANDSHAKE_S = 20,               /* a path without a session is given up */
 	RESEND_MS = 300,                /* openers and handshake flights */
 	KEEPALIVES_MAX = 3,             /* unanswered, then the session ends */

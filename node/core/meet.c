@@ -26,21 +26,21 @@ void meet_remember(struct contact *c, const struct address *remote)
 
 struct slot {
 	uint16_t port;
-	uint64_t opens_s, closes_s; /* by our clock; the next one, or the one that is open */
+	int64_t opens_s, closes_s; /* from now; the next one, or the one that is open */
 };
 
 /* In units of the clock of `a`. */
 static struct slot next_slot(const struct node *n, const struct contact *c)
 {
-	const uint64_t offset = c->record.role == ROLE_A ? 0 : (uint64_t)c->record.clock_offset;
-	uint64_t unit = (n->clock + offset) / CALL_UNIT_S;
+	const int64_t offset = c->record.role == ROLE_A ? 0 : c->record.clock_offset;
+	const int64_t clock = MAX((int64_t)n->clock + offset, 0);
 
-	for (;; unit++) {
+	for (int64_t unit = clock / CALL_UNIT_S;; unit++) {
 		const struct call_meet m = call_meet(&c->record.anchor, (uint32_t)unit);
-		const uint64_t opens = unit * CALL_UNIT_S + (uint64_t)m.slot * CALL_MEET_SLOT_S - offset;
+		const int64_t opens = unit * CALL_UNIT_S + m.slot * CALL_MEET_SLOT_S;
 
-		if (opens + CALL_MEET_SLOT_S > n->clock)
-			return (struct slot){ m.port, opens, opens + CALL_MEET_SLOT_S };
+		if (opens + CALL_MEET_SLOT_S > clock)
+			return (struct slot){ m.port, opens - clock, opens + CALL_MEET_SLOT_S - clock };
 	}
 }
 
@@ -115,7 +115,7 @@ static void open_paths(struct node *n, const struct contact *c, const struct slo
 		n->meet.paths[n->meet.n++] = (struct meet_path){
 			.path = node_new_path(n),
 			.contact = c->record.id,
-			.until_us = n->now_us + (slot->closes_s - n->clock) * SECOND_US,
+			.until_us = n->now_us + (uint64_t)slot->closes_s * SECOND_US,
 			.local = *local,
 			.remote = remote,
 		};
@@ -231,8 +231,8 @@ static uint64_t try(struct node *n, const struct contact *c)
 {
 	const struct slot slot = next_slot(n, c);
 
-	if (slot.opens_s > n->clock)
-		return n->now_us + (slot.opens_s - n->clock) * SECOND_US;
+	if (slot.opens_s > 0)
+		return n->now_us + (uint64_t)slot.opens_s * SECOND_US;
 	if (!has_paths(n, c))
 		open_paths(n, c, &slot);
 	call_all(n, c);

@@ -14,6 +14,7 @@
 #include "node/core/finder.h"
 #include "node/core/name.h"
 #include "node/core/state.h"
+#include "node/crypto/kdf.h"
 
 enum { CALL_LOW_MS = 1000, CALL_HIGH_MS = 2000 }; /* PROTOCOL section 2.2 */
 enum { ANSWER_AGAIN_S = 1 };                      /* D answers one call at a time */
@@ -33,10 +34,39 @@ static void close_path(struct node *n)
 	n->meeting.path = 0;
 }
 
+static void spent_of(struct hash32 *out, const struct code *code)
+{
+	struct sym_key number = { { code->number } };
+
+	b2(out->b, sizeof(out->b), "fl1:spent", KEY_SPAN(&number), code_prs(code));
+}
+
+static bool is_spent(const struct meeting *m, const struct code *code)
+{
+	struct hash32 h;
+
+	spent_of(&h, code);
+	for (size_t i = 0; i < CODES_SPENT_MAX; i++)
+		if (sodium_memcmp(m->spent[i].b, h.b, sizeof(h.b)) == 0)
+			return true;
+	return false;
+}
+
+/* Everything of the meeting goes but the codes that are spent. */
 static void end(struct node *n)
 {
+	struct meeting *m = &n->meeting;
+	struct meeting kept = { .spent_next = m->spent_next };
+
 	close_path(n);
-	meeting_deinit(&n->meeting);
+	memcpy(kept.spent, m->spent, sizeof(kept.spent));
+	meeting_deinit(m);
+	*m = kept;
+}
+
+bool meeting_has_name(const struct meeting *m, const char *name)
+{
+	return m->kind != MEETING_NONE && name_same(m->name, name);
 }
 
 static void failed(struct node *n, enum pairing_failure why)
@@ -227,8 +257,10 @@ static void heard_by_enterer(struct node *n, const struct call *call, int place,
 	const struct address *local;
 	const struct nonce16 *n_call = finder_answered_call(n, call, place, &n->meeting.key, from, &local);
 
-	if (n_call != NULL && n->meeting.pairing.state == PAIRING_WAITS)
-		open_path(n, n_call, call_nonce(call), local, from);
+	if (n_call == NULL || n->meeting.pairing.state != PAIRING_WAITS)
+		return;
+	spent_of(&n->meeting.spent[n->meeting.spent_next++ % CODES_SPENT_MAX], &n->meeting.pairing.code);
+	open_path(n, n_call, call_nonce(call), local, from);
 }
 
 void meeting_call(struct node *n, const struct call *call, const struct address *from)
@@ -460,7 +492,12 @@ static int enter(struct node *n, const struct request *q)
 		reply(n, q, REPLY_BAD_CODE, span_str(trouble));
 		return 0;
 	}
-	outcome = is_own(&n->meeting, &code) ? REPLY_OWN_CODE : begin(n, q, MEETING_CODE);
+	if (is_own(&n->meeting, &code))
+		outcome = REPLY_OWN_CODE;
+	else if (is_spent(&n->meeting, &code))
+		outcome = REPLY_SPENT;
+	else
+		outcome = begin(n, q, MEETING_CODE);
 	if (outcome == REPLY_OK)
 		begin_code(n, PAIRING_ENTERS, &code);
 	if (outcome >= 0)

@@ -31,6 +31,11 @@ struct meeting {
 	bool told;          /* that the other side was found */
 	uint64_t linger_us; /* of MEETING_NONE: until when the path stays */
 
+	/* Codes that were entered and met somebody: one attempt each, PROTOCOL section 2.2. Stays when the
+	 * rest goes. */
+	struct hash32 spent[CODES_SPENT_MAX]; /* a ring */
+	size_t spent_next;
+
 	/* MEETING_BOTH. */
 	struct qr_pair shown;
 	struct key_pair s, r;
@@ -38,6 +43,8 @@ struct meeting {
 };
 
 void meeting_deinit(struct meeting *m);
+/* Whether a pairing that is under way has taken this name for the contact to be. */
+bool meeting_has_name(const struct meeting *m, const char *name);
 
 must_check int meeting_request(struct node *n, const struct request *q);
 /* A call that came to the group, not our own. */

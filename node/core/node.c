@@ -128,7 +128,6 @@ void node_free(struct node *n)
 		node_contact_drop(n, n->contacts[n->contacts_len - 1]);
 	effects_deinit(&unheard);
 	free(n->contacts);
-	finder_deinit(&n->finder);
 	sodium_free(n);
 }
 

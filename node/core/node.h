@@ -100,6 +100,7 @@ enum effect_kind {
 	X(REPLY_BUSY, "busy", "a pairing is under way already")                                              \
 	X(REPLY_BAD_CODE, "bad-code", "this is not a code")                                                  \
 	X(REPLY_OWN_CODE, "own-code", "this code is shown by this very device")                              \
+	X(REPLY_SPENT, "spent", "this code has had its one attempt: ask for a new one")                      \
 	X(REPLY_KNOWN, "known", "these keys are a contact's already")                                        \
 	X(REPLY_NO_PAIRING, "no-pairing", "no pairing is under way")                                         \
 	X(REPLY_NO_NETWORK, "no-network", "no network is up")                                                \

@@ -85,7 +85,7 @@ static int rename_contact(struct node *n, struct contact *c, const struct reques
 		return r;
 	if (r != 0) {
 		reply(n, q, REPLY_BAD_NAME);
-	} else if (other != NULL && other != c) {
+	} else if ((other != NULL && other != c) || meeting_has_name(&n->meeting, name)) {
 		reply(n, q, REPLY_NAME_TAKEN);
 	} else {
 		memcpy(c->record.name, name, sizeof(name));

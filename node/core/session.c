@@ -42,6 +42,7 @@ struct session {
 	struct link_secret used; /* L_used */
 	struct link link;
 	uint64_t began_us;       /* the path; since SESSION_UP, when that was */
+	uint64_t held_until_us;  /* of SESSION_HELD */
 	uint64_t next_flight_us; /* opener, wire1, wire2 */
 
 	/* From SESSION_UP on. */
@@ -165,6 +166,13 @@ static struct session *begin(struct node *n, struct contact *c, enum link_role r
 	return s;
 }
 
+/* The call of `a` goes first. It does not live longer for being held. */
+static void hold(struct node *n, struct session *s)
+{
+	s->state = SESSION_HELD;
+	s->held_until_us = n->now_us + HELD_S * SECOND_US;
+}
+
 /* PROTOCOL section 4: a side that has both answered and been answered goes on with the call of `a`. */
 int session_call_answered(struct node *n, struct contact *c, const struct found *f)
 {
@@ -181,7 +189,7 @@ int session_call_answered(struct node *n, struct contact *c, const struct found 
 		return ERR_NOMEM;
 	c->calling = s;
 	if (c->answering != NULL)
-		s->state = SESSION_HELD;
+		hold(n, s);
 	return 0;
 }
 
@@ -200,8 +208,7 @@ int session_answered(struct node *n, struct contact *c, const struct found *f)
 	if (c->answering == NULL)
 		return ERR_NOMEM;
 	if (c->calling != NULL) {
-		c->calling->state = SESSION_HELD;
-		c->calling->began_us = n->now_us;
+		hold(n, c->calling);
 	}
 	return 0;
 }
@@ -477,7 +484,7 @@ static void up_timer(struct node *n, struct session *s)
 
 static void handshake_timer(struct node *n, struct session *s)
 {
-	if (s->state == SESSION_HELD && n->now_us >= s->began_us + HELD_S * SECOND_US) {
+	if (s->state == SESSION_HELD && n->now_us >= s->held_until_us) {
 		s->state = SESSION_CALLING;
 		s->next_flight_us = n->now_us;
 	}
@@ -505,7 +512,7 @@ static uint64_t deadline_of(const struct session *s)
 
 	switch (s->state) {
 	case SESSION_HELD:
-		return s->began_us + HELD_S * SECOND_US;
+		return s->held_until_us;
 	case SESSION_UP:
 		if (s->more)
 			return 0;

@@ -27,13 +27,6 @@ struct own_call {
 	uint64_t number; /* from 1 on */
 };
 
-/* A live call of another, so that it counts once. */
-struct heard_call {
-	struct nonce16 n;
-	uint32_t contact;
-	uint64_t until_us;
-};
-
 struct finder {
 	struct address locals[LOCALS_MAX];
 	size_t locals_len;
@@ -42,8 +35,6 @@ struct finder {
 	size_t turn;                           /* whose entries go first when a round cannot hold all */
 	struct own_call calls[CALLS_KEPT_MAX]; /* rings */
 	uint64_t calls_made;
-	struct heard_call *heard; /* NONCES_KEPT_MAX, once there is a first one */
-	size_t heard_next;
 	uint64_t look_until_us; /* 0: not looking */
 	uint64_t second_began_us;
 	uint32_t came, came_before,

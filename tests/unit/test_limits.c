@@ -210,12 +210,12 @@ static void calls_answered_and_remembered(void **unused)
 	rogue_call(&r, NULL);
 	assert_int_equal(r.answers, 2);
 	/* The first falls out of what is remembered; the newest never do. */
-	for (unsigned i = 0; i < NONCES_KEPT_MAX - 2; i++) {
+	for (unsigned i = 0; i < CALLS_HEARD_MAX - 2; i++) {
 		if (i % CALLS_EXAMINED_PER_S == 0)
 			r.w->now_us += S(2);
 		rogue_call(&r, &last);
 	}
-	assert_int_equal(node_of(&r)->finder.heard_next, NONCES_KEPT_MAX + 1);
+	assert_int_equal(node_of(&r)->contacts[0]->heard_next, CALLS_HEARD_MAX + 1);
 	world_run(r.w, S(60));
 	r.answers = 0;
 	r.asked = *call_nonce(&last);

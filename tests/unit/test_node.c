@@ -333,7 +333,7 @@ static void two_people_pair_by_code(void **state)
 		w->nodes[1].clock_offset = 0; /* from here on clocks count */
 		w->loss = 0;
 		check_new_contacts(w, "Ana", "Ben");
-		assert_int_equal(ask(w, 1, REQ_PAIR_ENTER, "Ben", code, false), REPLY_NAME_TAKEN);
+		assert_int_equal(ask(w, 1, REQ_PAIR_ENTER, "Ben", code, false), REPLY_SPENT);
 		/* The code is used up: nobody answers to it any more. */
 		assert_int_equal(ask(w, 2, REQ_PAIR_ENTER, "Cay", code, false), REPLY_OK);
 		world_run(w, S(610));
@@ -387,6 +387,40 @@ static void a_pairing_that_cannot_be(void **state)
 	world_network(w, 0, false);
 	assert_int_equal(ask(w, 0, REQ_PAIR_SHOW, "Ana", "", false), REPLY_NO_NETWORK);
 	assert_int_equal(node_contact_count(w->nodes[0].node), 0);
+	world_free(w);
+}
+
+static void a_wrong_code_has_one_attempt(void **state)
+{
+	struct world *w = world_new(26, 2);
+	char code[256];
+
+	(void)state;
+	assert_int_equal(ask(w, 0, REQ_PAIR_SHOW, "Ana", "", false), REPLY_OK);
+	strcpy(code, w->nodes[0].reply_text);
+	strcpy(strrchr(code, ' '), strstr(code, "zodiac") != NULL ? " abacus" : " zodiac");
+	assert_int_equal(ask(w, 1, REQ_PAIR_ENTER, "Ben", code, false), REPLY_OK);
+	assert_int_equal(ask(w, 1, REQ_PAIR_ENTER, "Ben", code, false), REPLY_BUSY);
+	world_run(w, S(30));
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(w->nodes[i].notices[NOTICE_PAIR_FAILED], 1);
+	assert_int_equal(ask(w, 1, REQ_PAIR_ENTER, "Ben", code, false), REPLY_SPENT);
+	assert_int_equal(node_contact_count(w->nodes[0].node) + node_contact_count(w->nodes[1].node), 0);
+	world_free(w);
+}
+
+/* The name of a contact to be is taken already. */
+static void a_promised_name_is_taken(void **state)
+{
+	struct world *w = world_new(27, 2);
+	const struct request rename = { .kind = REQ_RENAME, .name = span_str("n1"), .text = span_str("ana") };
+
+	(void)state;
+	world_pair(w, 0, 1);
+	assert_int_equal(ask(w, 0, REQ_PAIR_SHOW, "Ana", "", false), REPLY_OK);
+	assert_int_equal(world_ask(w, 0, &rename), REPLY_NAME_TAKEN);
+	assert_int_equal(ask(w, 0, REQ_PAIR_CANCEL, "", "", false), REPLY_OK);
+	assert_int_equal(world_ask(w, 0, &rename), REPLY_OK);
 	world_free(w);
 }
 
@@ -481,6 +515,8 @@ int main(void)
 		cmocka_unit_test(two_people_pair_by_code),
 		cmocka_unit_test(two_people_pair_by_two_cameras),
 		cmocka_unit_test(a_pairing_that_cannot_be),
+		cmocka_unit_test(a_wrong_code_has_one_attempt),
+		cmocka_unit_test(a_promised_name_is_taken),
 		cmocka_unit_test(safety_numbers_that_differ_leave_no_contact),
 		cmocka_unit_test(two_who_call_meet_without_multicast),
 		cmocka_unit_test(a_farewell_is_heard),
