@@ -92,6 +92,13 @@ static void clear_line(const struct chat *c)
 		fputs("\r\033[K", stdout);
 }
 
+static unsigned columns_left(const char *prompt)
+{
+	unsigned used = (unsigned)strlen(prompt) + 1, all = term_columns();
+
+	return all > used ? all - used : 1;
+}
+
 static void draw_line(const struct chat *c)
 {
 	char prompt[64];
@@ -104,7 +111,7 @@ static void draw_line(const struct chat *c)
 	term_style(stdout, TERM_DIM);
 	fputs(prompt, stdout);
 	term_style(stdout, TERM_PLAIN);
-	show_name(stdout, visible_tail(c, MAX(term_columns(), 40u) - (unsigned)strlen(prompt) - 1));
+	show_name(stdout, visible_tail(c, columns_left(prompt)));
 	fflush(stdout);
 }
 
@@ -388,7 +395,12 @@ int command_chat(const struct command_line *line)
 		r = begin(c);
 	if (r == 0)
 		r = talk(c);
-	screen_leave(c);
+	if (r != 0 && c->screen) {
+		screen_leave(c);
+		report_again(); /* went with the second screen */
+	} else {
+		screen_leave(c);
+	}
 	client_close(c->client);
 	explicit_bzero(c->line, sizeof(c->line));
 	free(c);

@@ -11,6 +11,7 @@
 /* What was given on the command line; all of it borrowed. */
 struct command_line {
 	const char *home; /* the folder of the vault */
+	bool home_given;  /* it is not where it is by itself */
 	char **names;     /* the operands after the word */
 	int names_len;
 	bool json, follow, qr, both, off;

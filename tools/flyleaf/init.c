@@ -19,6 +19,7 @@
 #include "store/vault.h"
 #include "tools/flyleaf/passphrase.h"
 #include "tools/flyleaf/report.h"
+#include "tools/flyleaf/show.h"
 #include "tools/flyleaf/term.h"
 
 enum { SUGGESTED_WORDS = 6, TRIES = 3, GIB = 1 << 30 };
@@ -94,6 +95,8 @@ static int new_passphrase(struct passphrase *out, const struct command_line *lin
 		r = passphrase_from_fd(out, line->passphrase_fd);
 		return r == 0 ? is_good(out) : passphrase_report(r);
 	}
+	if (!passphrase_can_ask())
+		return passphrase_report(PASSPHRASE_NO_TERMINAL);
 	term_screen_enter();
 	suggest();
 	for (int i = 0; i < TRIES; i++) {
@@ -103,7 +106,11 @@ static int new_passphrase(struct passphrase *out, const struct command_line *lin
 			break;
 	}
 	term_screen_leave();
-	return r;
+	if (r != 0 && isatty(STDOUT_FILENO))
+		report_again(); /* went with the second screen */
+	return r == EXIT_REFUSED
+	               ? report(r, "Nothing was changed. Begin again with: flyleaf init", "no vault was made")
+	               : r;
 }
 
 /* The folders above home, as mkdir -p makes them; home itself is vault_create()'s. */
@@ -138,6 +145,9 @@ static int make(const struct command_line *line, const struct passphrase *p)
 	if (r == ERR_EXISTS)
 		return report(EXIT_REFUSED, "Open it with: flyleaf run; or make another with --home DIR.",
 		              "there is a vault in %s already", line->home);
+	if (r == ERR_ABSENT)
+		return report(EXIT_REFUSED, "Choose another folder with --home DIR.", "%s cannot be made",
+		              line->home);
 	return r != 0 ? report_err(r, "making the vault") : 0;
 }
 
@@ -149,10 +159,21 @@ static int is_free(const struct command_line *line)
 
 	if (r == ERR_ABSENT)
 		return 0;
+	if (r < 0 && r != ERR_BUSY)
+		return report_err(r, "looking into the folder");
 	if (r == 0)
 		vault_close(vault);
 	return report(EXIT_REFUSED, "Open it with: flyleaf run; or make another with --home DIR.",
 	              "there is a vault in %s already", line->home);
+}
+
+static void print_made(const struct command_line *line)
+{
+	char *operand = line->home_given ? show_operand(span_str(line->home)) : NULL;
+
+	printf("The vault is made, in %s.\nOpen it with: flyleaf run%s%s\n", line->home,
+	       operand != NULL ? " --home " : "", operand != NULL ? operand : "");
+	free(operand);
 }
 
 int command_init(const struct command_line *line)
@@ -166,6 +187,6 @@ int command_init(const struct command_line *line)
 		r = make(line, &p);
 	passphrase_wipe(&p);
 	if (r == 0)
-		printf("The vault is made, in %s.\nOpen it with: flyleaf run\n", line->home);
+		print_made(line);
 	return r;
 }

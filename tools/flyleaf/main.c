@@ -192,6 +192,7 @@ static int take_option(struct command_line *line, enum given option, const char 
 	switch (option) {
 	case OPT_HOME:
 		line->home = value;
+		line->home_given = true;
 		return value[0] != '\0'
 		               ? 0
 		               : report(EXIT_USAGE, "Give it as in: --home DIR", "--home needs a folder");

@@ -149,6 +149,15 @@ static int ask_once(struct passphrase *out, int tty, const char *prompt)
 	return caught != 0 && !is_stop(caught) ? PASSPHRASE_INTERRUPTED : r;
 }
 
+bool passphrase_can_ask(void)
+{
+	int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+
+	if (tty >= 0)
+		close(tty);
+	return tty >= 0;
+}
+
 int passphrase_from_terminal(struct passphrase *out, const char *prompt)
 {
 	int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);

@@ -34,6 +34,8 @@ struct passphrase {
 must_check int passphrase_normalise(struct passphrase *out, struct span raw);
 /* One line, or all that there is; byte by byte, so that what follows stays unread. */
 must_check int passphrase_from_fd(struct passphrase *out, int fd);
+/* There is a terminal to ask on. */
+bool passphrase_can_ask(void);
 /* Asks on the terminal of this process. Echo is off meanwhile and back on whatever happens, also across
  * being stopped and continued. One caller at a time. */
 must_check int passphrase_from_terminal(struct passphrase *out, const char *prompt);

@@ -5,6 +5,19 @@
 
 #include "node/base/common.h"
 
+/* Enough for a name of 256 bytes or a path of a usual length; a longer one is cut when it is said again. */
+enum { LAST_MAX = 1024 };
+
+static char last[LAST_MAX];
+
+__attribute__((format(printf, 2, 0))) static void keep(const char *next, const char *what, va_list args)
+{
+	int n = vsnprintf(last, sizeof(last), what, args);
+
+	if (next != NULL && n >= 0 && (size_t)n < sizeof(last))
+		snprintf(last + n, sizeof(last) - (size_t)n, "\n  %s", next);
+}
+
 int report(enum report_exit code, const char *next, const char *what, ...)
 {
 	va_list args;
@@ -17,7 +30,16 @@ int report(enum report_exit code, const char *next, const char *what, ...)
 	fputc('\n', stderr);
 	if (next != NULL)
 		fprintf(stderr, "  %s\n", next);
+	va_start(args, what);
+	keep(next, what, args);
+	va_end(args);
 	return code;
+}
+
+void report_again(void)
+{
+	if (last[0] != '\0')
+		fprintf(stderr, "flyleaf: %s\n", last);
 }
 
 int report_err(int err, const char *doing)

@@ -23,6 +23,9 @@ enum report_exit {
 int report(enum report_exit code, const char *next, const char *what, ...)
         __attribute__((format(printf, 3, 4)));
 
+/* The last report once more: the screen that it was written on has gone. */
+void report_again(void);
+
 /* The same for an enum err of ours, with what was being done. */
 int report_err(int err, const char *doing);
 

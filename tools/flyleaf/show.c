@@ -1,5 +1,6 @@
 #include "tools/flyleaf/show.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -129,6 +130,41 @@ char *show_plain(struct span name)
 		free(text);
 		return NULL;
 	}
+	return text;
+}
+
+/* What no shell takes apart: letters, digits, everything beyond ASCII, and a few signs. */
+static bool is_one_word(const char *text)
+{
+	static const char signs[] = "._-@+,:/";
+
+	for (const char *c = text; *c != '\0'; c++) {
+		if ((uint8_t)*c < 0x80 && !isalnum((uint8_t)*c) && strchr(signs, *c) == NULL)
+			return false;
+	}
+	return text[0] != '\0';
+}
+
+char *show_operand(struct span name)
+{
+	char *plain = show_plain(name), *text = NULL;
+	size_t len;
+	FILE *out;
+
+	if (plain == NULL || is_one_word(plain))
+		return plain;
+	out = open_memstream(&text, &len);
+	if (out != NULL) {
+		fputc('\'', out);
+		for (const char *c = plain; *c != '\0'; c++)
+			fputs(*c == '\'' ? "'\\''" : (const char[]){ *c, '\0' }, out);
+		fputc('\'', out);
+		if (fclose(out) != 0) {
+			free(text);
+			text = NULL;
+		}
+	}
+	free(plain);
 	return text;
 }
 

@@ -24,6 +24,10 @@ void show_text(FILE *out, struct span text, unsigned indent);
 /* The same as show_name() as a string that the caller frees; NULL when memory is out. */
 char *show_plain(struct span name);
 
+/* A name as an operand of a command that is shown to be typed: in quotes where the shell would take it apart.
+ * The caller frees it; NULL when memory is out. */
+char *show_operand(struct span name);
+
 /* The columns that show_name() takes on a terminal. */
 unsigned show_width(struct span name);
 
