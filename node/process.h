@@ -8,7 +8,7 @@
 
 /* What the system did not grant: the program runs, but says so. */
 enum process_lack {
-	PROCESS_MEMORY_NOT_LOCKED = BIT(0), /* keys could reach the swap */
+	PROCESS_MEMORY_NOT_LOCKED = BIT(0), /* what is in no guarded memory could reach the swap */
 	PROCESS_PRIVILEGES_KEPT = BIT(1),   /* no_new_privs was refused */
 };
 

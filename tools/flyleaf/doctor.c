@@ -162,7 +162,7 @@ static struct finding check_memlock(const struct command_line *line)
 		return found(WEAK, "Raise it: `ulimit -l 8192`, or memlock in /etc/security/limits.conf",
 		             "locked memory: only %llu KiB are allowed; keys could be swapped out",
 		             (unsigned long long)limit.rlim_cur >> 10);
-	return found(GOOD, NULL, "locked memory: enough is allowed");
+	return found(GOOD, NULL, "locked memory: enough for the keys");
 }
 
 /* ---- Where the vault rests ------------------------------------------------- */

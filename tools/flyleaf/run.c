@@ -27,6 +27,7 @@ struct run {
 	const struct command_line *line;
 	struct vault *vault;
 	struct vault_guess *guess; /* owned, in guarded memory */
+	bool memory_not_locked;    /* all of it, that is; the keys are */
 	bool given;                /* the loop has had the rows that are open now */
 	bool read_only;            /* damaged, or on a disk that cannot be written */
 	char noticed[256];         /* when the notebook was opened; "" */
@@ -88,6 +89,18 @@ static void notice(struct run *r, const struct vault_report *found)
 		report(EXIT_DONE, NULL, "%s", r->noticed);
 }
 
+/* What was typed cannot be a pass-phrase: said here, and it costs a try only. Ended there and then, the next
+ * thing typed would be the pass-phrase, in clear and to the shell. */
+static bool is_mistyped(const struct run *r, int result)
+{
+	if (r->line->passphrase_fd >= 0)
+		return false;
+	if (result != PASSPHRASE_EMPTY && result != PASSPHRASE_TOO_LONG && result != PASSPHRASE_NOT_TEXT)
+		return false;
+	passphrase_report(result);
+	return true;
+}
+
 /* One pass-phrase, one try. Returns 0, or the exit code after having said why. */
 static int try_once(struct run *r)
 {
@@ -98,7 +111,7 @@ static int try_once(struct run *r)
 	                : passphrase_from_terminal(&p, "Pass-phrase (nothing is shown): ");
 
 	if (e != 0)
-		return passphrase_report(e);
+		return is_mistyped(r, e) ? EXIT_PASSPHRASE : passphrase_report(e);
 	if (isatty(STDOUT_FILENO)) {
 		fputs("Opening ...\n", stdout);
 		fflush(stdout);
@@ -121,6 +134,9 @@ static int open_vault(struct run *r)
 
 	if (e != 0)
 		return report_vault(e, r->line);
+	if (r->memory_not_locked && isatty(STDERR_FILENO))
+		report(EXIT_DONE, "This is usual. Whether it matters here says: flyleaf doctor",
+		       "the keys are locked in memory; the rest could be swapped out");
 	do {
 		e = try_once(r);
 	} while (e == EXIT_PASSPHRASE && --tries > 0);
@@ -212,15 +228,13 @@ static int keep_descriptor(struct command_line *line)
 	return 0;
 }
 
-static int harden(void)
+static int harden(struct run *r)
 {
 	int lacks = process_harden();
 
 	if (lacks < 0)
 		return report_err(lacks, "shielding the process");
-	if ((lacks & PROCESS_MEMORY_NOT_LOCKED) != 0 && isatty(STDERR_FILENO))
-		report(EXIT_DONE, "See: flyleaf doctor",
-		       "not all memory could be locked; the keys are, the rest could be swapped out");
+	r->memory_not_locked = (lacks & PROCESS_MEMORY_NOT_LOCKED) != 0;
 	return 0;
 }
 
@@ -233,7 +247,7 @@ int command_run(const struct command_line *given)
 	if (e == 0)
 		e = split_interfaces(&r);
 	if (e == 0)
-		e = harden();
+		e = harden(&r);
 	if (e != 0)
 		return e;
 	r.guess = sodium_malloc(sizeof(*r.guess));
