@@ -206,11 +206,11 @@ def nothing_is_coloured_off_a_terminal(home):
 # ---- Pairing -----------------------------------------------------------------
 
 def pairing_asks_for_the_number(home):
-    node = Node(home, {"pair_show": {"code": "47 paper lemon window", **PAIRED}})
+    node = Node(home, {"pair_show": {"code": "47 yellow lemon window", **PAIRED}})
     person = Person(home, "pair", "Ana")
-    person.sees("47 paper lemon window")
+    person.sees("47 yellow lemon window")
     person.sees(SAFETY)
-    person.sees("same number? [y/N]")
+    person.sees("same number? [y/n]")
     person.types("y\n")
     assert person.ends() == 0
     assert node.asked("pair_confirm")[0]["same"] is True
@@ -219,12 +219,45 @@ def pairing_asks_for_the_number(home):
 
 def numbers_that_differ_end_it(home):
     node = Node(home, {"pair_enter": PAIRED})
-    person = Person(home, "join", "Ana", "47", "paper", "lemon", "window")
-    person.sees("[y/N]")
-    person.types("\n")
+    person = Person(home, "join", "Ana", "47", "yellow", "lemon", "window")
+    for slip in ("", "yn", "y y", "ja"):  # decides nothing
+        person.sees("[y/n]")
+        person.types(slip + "\n")
+    person.sees("[y/n]")
+    assert not node.asked("pair_confirm")
+    person.types(" No \n")
     assert person.ends() == 7
     assert node.asked("pair_confirm")[0]["same"] is False
-    assert node.asked("pair_enter")[0]["code"] == "47 paper lemon window"
+    assert node.asked("pair_enter")[0]["code"] == "47 yellow lemon window"
+
+
+def a_name_of_two_words_is_quoted(home):
+    node = Node(home, {"pair_show": {"code": "47 yellow lemon window", **PAIRED}})
+    person = Person(home, "pair", "Ana d'Or")
+    person.sees("same number? [y/n]")
+    person.types("Y \n")
+    assert person.ends() == 0
+    assert node.asked("pair_confirm")[0]["same"] is True
+    assert "flyleaf mode 'Ana d'\\''Or' call" in person.shown, person.shown
+
+
+def a_wrong_text_does_not_end_two_codes(home):
+    answers = [{"qr": "$AA*S5HX50OU932J"}, {"error": "bad-code", "text": "this is not it"}, PAIRED]
+    node = Node(home, {"pair_both": lambda r: answers.pop(0)})
+    person = Person(home, "pair", "Ana", "--both")
+    for text in ("", "rubbish", "nothing.png", "$AA*OTHER"):
+        person.sees("name of a picture of it:")
+        person.types(text + "\n")
+    person.sees(SAFETY)
+    person.types("y\n")
+    assert person.ends() == 0
+    assert [r.get("text") for r in node.asked("pair_both")] == [None, "rubbish", "$AA*OTHER"]
+
+
+def nobody_is_not_looked_for(home):
+    node = Node(home, {"contacts": {"contacts": []}})
+    code, _, err = script(home, "look")
+    assert code == 1 and "flyleaf pair" in err and not node.asked("look")
 
 
 def a_code_that_is_not_given_is_asked_for(home):
@@ -239,7 +272,7 @@ def a_code_that_is_not_given_is_asked_for(home):
 
 
 def ctrl_c_cancels_a_pairing(home):
-    node = Node(home, {"pair_show": {"code": "47 paper lemon window"}})
+    node = Node(home, {"pair_show": {"code": "47 yellow lemon window"}})
     person = Person(home, "pair", "Ana")
     person.sees("Waiting")
     person.types("\003")
@@ -258,7 +291,7 @@ def a_code_that_fails_is_said(home):
 
 def without_a_terminal_confirm_compares(home):
     node = Node(home, {"pair_enter": PAIRED, "show": {"contact": contact(safety=SAFETY)}})
-    code, out, _ = script(home, "join", "Ana", "-", text="47 paper lemon window\n")
+    code, out, _ = script(home, "join", "Ana", "-", text="47 yellow lemon window\n")
     assert code == 0 and "flyleaf confirm Ana --number" in out and not node.asked("pair_confirm")
     for number in ("12345", "1234567", "x", "", "12345-6789a", "123456789012345678901234567890123"):
         assert script(home, "confirm", "Ana", "--number", number)[0] == 2, number
@@ -272,7 +305,7 @@ def without_a_terminal_confirm_compares(home):
 def a_qr_is_drawn_and_read(home):
     Node(home, {"pair_show": {"qr": "$AA*S5HX50OU932J", **PAIRED}})
     person = Person(home, "pair", "Ana", "--qr")
-    person.sees("[y/N]")
+    person.sees("[y/n]")
     person.types("\003")
     assert person.ends() in (130, -signal.SIGINT)
     assert "▀" in person.shown and "$AA*S5HX50OU932J" in person.shown
@@ -381,7 +414,8 @@ def a_typed_line_outlives_the_node(home):
     person.sees("precious words")
     node.go()
     assert person.ends() == 3
-    assert "precious words" in person.shown[person.shown.index("\033[?1049l"):]
+    left = person.shown[person.shown.index("\033[?1049l"):]
+    assert "precious words" in left and "the node ended" in left
 
 
 def chat_takes_a_script(home):
@@ -422,9 +456,38 @@ def a_vault_is_made_on_a_terminal(home):
     person.sees("The same again")
     person.types("correct horse\n")
     assert person.ends() == 0, person.shown
-    assert "correct" not in person.shown and "The vault is made" in person.shown
+    assert "correct" not in person.shown and f"flyleaf run --home {home}" in person.shown
     assert os.stat(home).st_mode & 0o77 == 0
     assert fed(home, "init", "correct horse")[0] == 1
+
+
+def what_went_with_the_screen_is_said_again(home):
+    left = "\033[?1049l"
+    person = Person(home, "init")
+    for phrase in ("short", "", "tiny"):
+        person.sees("New pass-phrase")
+        person.types(phrase + "\n")
+    person.sees(left)
+    person.sees("too short")
+    person.sees("no vault was made")
+    assert person.ends() == 1
+    person = Person(home, "init")
+    person.sees("New pass-phrase")
+    person.types("\003")
+    person.sees(left)
+    person.sees("stopped")
+    assert person.ends() == 130 and not os.path.exists(os.path.join(home, "notebooks"))
+    code, _, err = script(home, "init")
+    assert err.count("no terminal") == 1, err
+
+
+def a_folder_that_cannot_be_is_no_vault(home):
+    code, _, err = fed("/proc/none", "init", "correct horse")
+    assert code == 1 and "cannot be made" in err, err
+    if os.geteuid() != 0:
+        os.chmod(home, 0)
+        code, _, err = fed(home, "init", "correct horse")
+        assert code == 8 and "already" not in err, err
 
 
 def what_is_no_vault_does_not_open(home):
@@ -456,6 +519,9 @@ def a_node_is_alone_and_can_be_locked(home):
     person = Person(home, "run", "--interfaces", "lo")
     person.sees("Pass-phrase")
     assert not person.echo()
+    person.types("\n")  # ends nothing: what comes next is the pass-phrase
+    person.sees("empty")
+    person.sees("Pass-phrase")
     person.types("wrong horse\n")
     person.sees("opens nothing")
     person.sees("Pass-phrase")
@@ -484,10 +550,13 @@ def ctrl_c_at_the_phrase_mends_the_terminal(home):
 
 TESTS = [what_is_not_understood_is_said, help_is_everywhere, without_a_node_it_says_what_to_do,
          nothing_is_coloured_off_a_terminal, pairing_asks_for_the_number, numbers_that_differ_end_it,
+         a_name_of_two_words_is_quoted,
+         a_wrong_text_does_not_end_two_codes, nobody_is_not_looked_for,
          ctrl_c_cancels_a_pairing, a_code_that_fails_is_said, without_a_terminal_confirm_compares, a_qr_is_drawn_and_read,
          what_others_write_is_harmless, read_gives_programs_everything, a_message_is_sent_from_all_ways,
          what_cannot_be_sent_is_said, follow_shows_what_comes, chat_shows_and_sends, ctrl_c_keeps_a_typed_line,
          a_typed_line_outlives_the_node, chat_takes_a_script, a_vault_is_made_on_a_terminal,
+         what_went_with_the_screen_is_said_again, a_folder_that_cannot_be_is_no_vault,
          what_is_no_vault_does_not_open, damage_and_a_wrong_phrase_are_told_apart, a_node_is_alone_and_can_be_locked,
          ctrl_c_at_the_phrase_mends_the_terminal]
 

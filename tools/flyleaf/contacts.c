@@ -182,7 +182,7 @@ int command_forget(const struct command_line *line)
 	if (term_is_interactive()) {
 		snprintf(question, sizeof(question),
 		         "This removes %.300s and everything you wrote to each other from this device. Go "
-		         "on? [y/N] ",
+		         "on?",
 		         shown);
 		r = term_ask(question, term_signals());
 	}

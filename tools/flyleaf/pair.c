@@ -11,6 +11,8 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tools/flyleaf/client.h"
@@ -20,12 +22,15 @@
 #include "tools/flyleaf/term.h"
 
 enum { GROUP_DIGITS = 5, GROUPS_COMPARED = 2, CODE_TEXT_MAX = PICTURE_TEXT_MAX };
+enum { HINT_AFTER_S = 20 };
 
 struct pairing {
 	struct client *client;
 	const char *name;
-	char *shown; /* owned; the name for the terminal */
+	char *shown;   /* owned; the name for the terminal */
+	char *operand; /* owned; the name in a command that is shown */
 	int signals;
+	int hint; /* a timer, while nobody was found by the code that was entered; else less than 0 */
 	char safety[64];
 };
 
@@ -33,10 +38,11 @@ static int pairing_open(struct pairing *p, const struct command_line *line)
 {
 	int r;
 
-	*p = (struct pairing){ .name = line->names[0], .signals = term_signals() };
+	*p = (struct pairing){ .name = line->names[0], .signals = term_signals(), .hint = -1 };
 	p->shown = show_plain(span_str(p->name));
-	if (p->shown == NULL || p->signals < 0)
-		return report_err(p->shown == NULL ? ERR_NOMEM : ERR_SYSTEM, "preparing the pairing");
+	p->operand = show_operand(span_str(p->name));
+	if (p->shown == NULL || p->operand == NULL || p->signals < 0)
+		return report_err(p->signals < 0 ? ERR_SYSTEM : ERR_NOMEM, "preparing the pairing");
 	r = client_open(&p->client, line->home);
 	if (r == 0)
 		r = client_do(p->client, "follow", NULL);
@@ -47,6 +53,7 @@ static void pairing_close(struct pairing *p)
 {
 	client_close(p->client);
 	free(p->shown);
+	free(p->operand);
 }
 
 /* ---- What is shown --------------------------------------------------------- */
@@ -91,7 +98,7 @@ static void say_met(const struct pairing *p)
 	term_style(stdout, TERM_PLAIN);
 	printf(" You can write once the other person has confirmed the number too.\n"
 	       "You answer when %s calls. To be the one who calls: flyleaf mode %s call\n",
-	       p->shown, p->shown);
+	       p->shown, p->operand);
 }
 
 static void say_later(const struct pairing *p)
@@ -99,7 +106,7 @@ static void say_later(const struct pairing *p)
 	printf("Nothing can be written before the numbers were compared. When they were:\n\n"
 	       "    flyleaf confirm %s --number NNNNN-NNNNN     (the first two groups on the other screen)\n"
 	       "    flyleaf forget %s                           (they are not the same)\n",
-	       p->shown, p->shown);
+	       p->operand, p->operand);
 }
 
 /* ---- The steps ------------------------------------------------------------- */
@@ -117,11 +124,38 @@ static int cancel(struct pairing *p)
 static int pairing_failed(const json_t *event)
 {
 	char *text = show_plain(span_str(client_text(event, "text")));
-	int r = report(EXIT_PAIRING, "A code works once. Begin again with a new one: flyleaf pair NAME", "%s",
+	int r = report(EXIT_PAIRING, "A code works once. One of you shows another: flyleaf pair NAME", "%s",
 	               text != NULL && text[0] != '\0' ? text : "the pairing did not come about");
 
 	free(text);
 	return r;
+}
+
+/* A descriptor that is readable after so many seconds; less than 0 where there is none, which poll() reads
+ * over. */
+static int timer_after(time_t seconds)
+{
+	const struct itimerspec at = { .it_value = { .tv_sec = seconds } };
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+
+	if (fd >= 0)
+		timerfd_settime(fd, 0, &at, NULL);
+	return fd;
+}
+
+static void end_hint(struct pairing *p)
+{
+	if (p->hint >= 0)
+		close(p->hint);
+	p->hint = -1;
+}
+
+static void say_nobody_yet(void)
+{
+	puts("Nobody was found yet. Is it the code that the other screen shows now, and are both on the "
+	     "same\n"
+	     "network? See: flyleaf status. Ctrl-C stops it.");
+	fflush(stdout);
 }
 
 /* Waits until the safety number is there. */
@@ -130,17 +164,24 @@ static int wait_compare(struct pairing *p)
 	printf("Waiting for the other device ...\n");
 	fflush(stdout);
 	for (;;) {
-		struct pollfd stop = { .fd = p->signals, .events = POLLIN };
+		struct pollfd others[] = { { .fd = p->signals, .events = POLLIN },
+			                   { .fd = p->hint, .events = POLLIN } };
 		json_t *event;
-		int r = client_event(&event, p->client, &stop, 1);
+		int r = client_event(&event, p->client, others, COUNT_OF(others));
 		const char *state;
 
-		if (r == CLIENT_NONE)
+		if (r == CLIENT_NONE && others[0].revents != 0)
 			return cancel(p);
+		if (r == CLIENT_NONE) {
+			say_nobody_yet();
+			end_hint(p);
+			continue;
+		}
 		if (r != 0)
 			return r;
 		state = strcmp(client_text(event, "event"), "pair") == 0 ? client_text(event, "state") : "";
 		if (strcmp(state, "talking") == 0) {
+			end_hint(p);
 			printf("The other device is here. Making keys ...\n");
 			fflush(stdout);
 		}
@@ -180,7 +221,7 @@ static int compare(struct pairing *p)
 		say_later(p);
 		return 0;
 	}
-	answer = term_ask("\nDoes the other screen show the same number? [y/N] ", p->signals);
+	answer = term_ask("\nDoes the other screen show the same number?", p->signals);
 	if (answer == TERM_INTERRUPTED) {
 		say_later(p);
 		return EXIT_INTERRUPTED;
@@ -216,13 +257,15 @@ static int read_other(char out[static CODE_TEXT_MAX + 1], struct pairing *p)
 {
 	char typed[CODE_TEXT_MAX + 1];
 
-	printf("\nNow read the other screen. Enter the text below its code, or the name of a picture of "
-	       "it: ");
-	fflush(stdout);
-	if (term_line(typed, sizeof(typed), p->signals) < 0) {
-		fputc('\n', stdout);
-		return cancel(p);
-	}
+	do {
+		printf("\nNow read the other screen. Enter the text below its code, or the name of a "
+		       "picture of it: ");
+		fflush(stdout);
+		if (term_line(typed, sizeof(typed), p->signals) < 0) {
+			fputc('\n', stdout);
+			return cancel(p);
+		}
+	} while (typed[0] == '\0'); /* an empty text would ask for another code of our own */
 	return read_code(out, typed);
 }
 
@@ -237,11 +280,14 @@ static int pair_both(struct pairing *p)
 	r = show_picture(client_text(reply, "qr"),
 	                 "Both screens show a code; each device reads the other's:");
 	json_decref(reply);
-	if (r == 0)
+	if (r != 0)
+		return r;
+	do { /* a person who picked the wrong file picks another; both codes stay as they are */
 		r = read_other(other, p);
-	if (r == 0)
-		r = client_do(p->client, "pair_both",
-		              json_pack("{s:s, s:s}", "name", p->name, "text", other));
+		if (r == 0)
+			r = client_do(p->client, "pair_both",
+			              json_pack("{s:s, s:s}", "name", p->name, "text", other));
+	} while (r == EXIT_REFUSED && term_is_interactive());
 	return r;
 }
 
@@ -323,8 +369,11 @@ int command_join(const struct command_line *line)
 		r = given_code(code, &p, line);
 	if (r == 0)
 		r = client_do(p.client, "pair_enter", json_pack("{s:s, s:s}", "name", p.name, "code", code));
-	if (r == 0)
+	if (r == 0) {
+		p.hint = timer_after(HINT_AFTER_S);
 		r = wait_compare(&p);
+		end_hint(&p);
+	}
 	if (r == 0)
 		r = compare(&p);
 	explicit_bzero(code, sizeof(code));

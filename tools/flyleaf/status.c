@@ -56,11 +56,13 @@ static void print_people(const json_t *contacts)
 	json_array_foreach(contacts, i, contact)
 	{
 		if (client_flag(contact, "asks_again")) {
-			char *name = show_plain(span_str(client_text(contact, "name")));
+			char *operand = show_operand(span_str(client_text(contact, "name")));
 
-			printf("asks again      %s: see that it is the person, then: flyleaf again %s\n",
-			       name != NULL ? name : "?", name != NULL ? name : "NAME");
-			free(name);
+			fputs("asks again      ", stdout);
+			show_name(stdout, span_str(client_text(contact, "name")));
+			printf(": see that it is the person, then: flyleaf again %s\n",
+			       operand != NULL ? operand : "NAME");
+			free(operand);
 		}
 	}
 	printf("waiting         %lld\n", (long long)waiting);
@@ -138,12 +140,29 @@ static int look_on(struct client *client, int signals)
 	}
 }
 
+/* Looking for nobody would take two minutes. */
+static int has_contacts(struct client *client)
+{
+	json_t *reply;
+	int r = client_ask(&reply, client, "contacts", NULL);
+
+	if (r != 0)
+		return r;
+	if (json_array_size(json_object_get(reply, "contacts")) == 0)
+		r = report(EXIT_REFUSED, "Meet somebody and show them a code: flyleaf pair NAME",
+		           "there is nobody to look for yet");
+	json_decref(reply);
+	return r;
+}
+
 int command_look(const struct command_line *line)
 {
 	struct client *client = NULL;
 	int signals = term_signals();
 	int r = signals < 0 ? report_err(signals, "looking") : client_open(&client, line->home);
 
+	if (r == 0)
+		r = has_contacts(client);
 	if (r == 0)
 		r = client_do(client, "follow", NULL);
 	if (r == 0)

@@ -86,13 +86,22 @@ int term_ask(const char *question, int signals)
 {
 	char answer[64];
 
-	fputs(question, stdout);
-	fflush(stdout);
-	if (term_line(answer, sizeof(answer), signals) < 0) {
-		fputc('\n', stdout);
-		return TERM_INTERRUPTED;
+	for (;;) {
+		char word[4] = "", more[2] = "";
+
+		printf("%s [y/n] ", question);
+		fflush(stdout);
+		if (term_line(answer, sizeof(answer), signals) < 0) {
+			fputc('\n', stdout);
+			return TERM_INTERRUPTED;
+		}
+		if (sscanf(answer, "%3s %1s", word, more) != 1)
+			continue;
+		if (strcasecmp(word, "y") == 0 || strcasecmp(word, "yes") == 0)
+			return TERM_YES;
+		if (strcasecmp(word, "n") == 0 || strcasecmp(word, "no") == 0)
+			return TERM_NO;
 	}
-	return strcasecmp(answer, "y") == 0 || strcasecmp(answer, "yes") == 0 ? TERM_YES : TERM_NO;
 }
 
 void term_screen_enter(void)

@@ -26,7 +26,8 @@ must_check int term_signals(void);
 
 enum { TERM_YES = 1, TERM_NO = 0, TERM_INTERRUPTED = 2 };
 
-/* A question on the terminal; anything but y or yes is no. signals as from term_signals(). */
+/* A question on the terminal, asked until the answer is y, yes, n or no: a slip decides nothing. signals as
+ * from term_signals(). */
 must_check int term_ask(const char *question, int signals);
 
 /* Reads a line from standard input into out of cap bytes, without its end. Returns its length, or less than 0
