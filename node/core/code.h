@@ -1,7 +1,7 @@
 /*
  * code.h: the code that two people say to each other to pair (PROTOCOL section 2.2).
  *
- * "48 paper lemon window": a public number, by which the two devices find each other, and a
+ * "48 yellow lemon window": a public number, by which the two devices find each other, and a
  * password of three words. A one-camera code has 16 random bytes in place of the words and
  * travels as a QR (qr.h).
  */
@@ -49,7 +49,7 @@ void code_new(struct code *out, struct random *rng);
 void code_new_secret(struct code *out, struct random *rng);
 void code_wipe(struct code *c);
 
-/* The spoken code as it is shown, "07 paper lemon window", ended by a zero byte. The caller wipes out. */
+/* The spoken code as it is shown, "07 yellow lemon window", ended by a zero byte. The caller wipes out. */
 void code_print(char out[static CODE_TEXT_MAX + 1], const struct code *c);
 
 /* Reads what a person typed: any case; blanks, commas, hyphens and other signs between the words; words as
