@@ -3,8 +3,8 @@
  *
  *     sync.c        100,000 messages from one node to another     full.c    its reference
  *     talk.c        one message, finding each other               quiet.c   nothing new to say
- *     primitives.c  ratchet, handshake                            pages.c   the page log
- *     resting.c     memory, unlocking
+ *     primitives.c  ratchet, handshake                            bare.c    the reference of ratchets
+ *     pages.c       the page log                                  resting.c memory, unlocking
  *     home.c        vaults to measure with                        peer.c    nodes in processes of their own
  */
 #ifndef TOOLS_BENCH_BENCH_H
@@ -29,6 +29,11 @@ void bench_talk(struct bench *b);
 void bench_primitives(struct bench *b);
 void bench_pages(struct bench *b);
 void bench_resting(struct bench *b);
+
+/* A row about work that never waits: the processor's time, in many short rounds. bound: as in report.h, at
+ * least. */
+void bench_compare(struct bench *b, const char *id, const char *what, timing_work *ours,
+                   timing_work *reference, double bound);
 
 /* Ends the program, saying why: a measurement that failed is none. */
 void bench_fail(const char *what, const char *why) __attribute__((noreturn));

@@ -22,6 +22,7 @@ void report_add_times(struct report *r, const char *id, const char *what, double
 	                      .figure = at_least ? reference / ours : ours / reference,
 	                      .bound = bound,
 	                      .at_least = at_least,
+	                      .informs = bound == 0,
 	              });
 }
 

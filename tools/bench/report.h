@@ -26,7 +26,8 @@ struct report {
 };
 
 /* A row that compares: `at_least` is about speed, the reference's time by ours; else about time, ours by the
- * reference's. ours and reference are of one kind: seconds, or what else grows with them. */
+ * reference's. ours and reference are of one kind: seconds, or what else grows with them. A bound of 0 is
+ * none. */
 void report_add_times(struct report *r, const char *id, const char *what, double ours, double reference,
                       bool at_least, double bound);
 void report_add(struct report *r, const struct row *row);
