@@ -1,8 +1,9 @@
 /*
  * main.c: bench, which measures Flyleaf beside references that run in turns with it.
  *
- * Every row has a figure that it must reach; the program fails where one is missed. References are written
- * here on libsodium, SQLite and sockets alone.
+ * Every row of ours has a figure that it must reach; the program fails where one is missed. References are
+ * written here on libsodium, SQLite and sockets alone. Rows of other projects are there to compare, and only
+ * where their libraries were found (option `others`).
  */
 #include <ftw.h>
 #include <getopt.h>
@@ -21,8 +22,15 @@ static const struct {
 	const char *name;
 	void (*run)(struct bench *b);
 } parts[] = {
-	{ "primitives", bench_primitives }, { "pages", bench_pages }, { "resting", bench_resting },
-	{ "quiet", bench_quiet },           { "talk", bench_talk },   { "sync", bench_sync },
+	{ "primitives", bench_primitives },
+#ifdef BENCH_OLM
+	{ "olm", bench_olm },
+#endif
+	{ "pages", bench_pages },
+	{ "resting", bench_resting },
+	{ "quiet", bench_quiet },
+	{ "talk", bench_talk },
+	{ "sync", bench_sync },
 };
 
 void bench_fail(const char *what, const char *why)
