@@ -5,7 +5,7 @@
  *     talk.c        one message, finding each other               quiet.c   nothing new to say
  *     primitives.c  ratchet, handshake                            bare.c    the reference of ratchets
  *     pages.c       the page log                                  resting.c memory, unlocking
- *     olm.c         libolm, where it is
+ *     olm.c         libolm, where it is                           signal.c  libsignal-protocol-c, where it is
  *     home.c        vaults to measure with                        peer.c    nodes in processes of their own
  */
 #ifndef TOOLS_BENCH_BENCH_H
@@ -29,6 +29,7 @@ void bench_quiet(struct bench *b);
 void bench_talk(struct bench *b);
 void bench_primitives(struct bench *b);
 void bench_olm(struct bench *b);
+void bench_signal(struct bench *b);
 void bench_pages(struct bench *b);
 void bench_resting(struct bench *b);
 

@@ -26,6 +26,9 @@ static const struct {
 #ifdef BENCH_OLM
 	{ "olm", bench_olm },
 #endif
+#ifdef BENCH_SIGNAL
+	{ "signal", bench_signal },
+#endif
 	{ "pages", bench_pages },
 	{ "resting", bench_resting },
 	{ "quiet", bench_quiet },
