@@ -6,6 +6,7 @@
  *     primitives.c  ratchet, handshake                            bare.c    the reference of ratchets
  *     pages.c       the page log                                  resting.c memory, unlocking
  *     olm.c         libolm, where it is                           signal.c  libsignal-protocol-c, where it is
+ *     toxcore.c     c-toxcore, where it is
  *     home.c        vaults to measure with                        peer.c    nodes in processes of their own
  */
 #ifndef TOOLS_BENCH_BENCH_H
@@ -27,6 +28,7 @@ struct bench {
 void bench_sync(struct bench *b);
 void bench_quiet(struct bench *b);
 void bench_talk(struct bench *b);
+void bench_toxcore(struct bench *b);
 void bench_primitives(struct bench *b);
 void bench_olm(struct bench *b);
 void bench_signal(struct bench *b);

@@ -33,6 +33,9 @@ static const struct {
 	{ "resting", bench_resting },
 	{ "quiet", bench_quiet },
 	{ "talk", bench_talk },
+#ifdef BENCH_TOXCORE
+	{ "toxcore", bench_toxcore },
+#endif
 	{ "sync", bench_sync },
 };
 
