@@ -264,11 +264,11 @@ def a_code_that_is_not_given_is_asked_for(home):
     node = Node(home, {"pair_enter": PAIRED})
     person = Person(home, "join", "Ana")
     person.sees("The code that the other person says:")
-    person.types("47 paper lemon window\n")
-    person.sees("[y/N]")
+    person.types("47 yellow lemon window\n")
+    person.sees("[y/n]")
     person.types("y\n")
     assert person.ends() == 0
-    assert node.asked("pair_enter")[0]["code"] == "47 paper lemon window"
+    assert node.asked("pair_enter")[0]["code"] == "47 yellow lemon window"
 
 
 def ctrl_c_cancels_a_pairing(home):
@@ -550,9 +550,9 @@ def ctrl_c_at_the_phrase_mends_the_terminal(home):
 
 TESTS = [what_is_not_understood_is_said, help_is_everywhere, without_a_node_it_says_what_to_do,
          nothing_is_coloured_off_a_terminal, pairing_asks_for_the_number, numbers_that_differ_end_it,
-         a_name_of_two_words_is_quoted,
-         a_wrong_text_does_not_end_two_codes, nobody_is_not_looked_for,
-         ctrl_c_cancels_a_pairing, a_code_that_fails_is_said, without_a_terminal_confirm_compares, a_qr_is_drawn_and_read,
+         a_name_of_two_words_is_quoted, a_wrong_text_does_not_end_two_codes, nobody_is_not_looked_for,
+         a_code_that_is_not_given_is_asked_for, ctrl_c_cancels_a_pairing, a_code_that_fails_is_said, without_a_terminal_confirm_compares,
+         a_qr_is_drawn_and_read,
          what_others_write_is_harmless, read_gives_programs_everything, a_message_is_sent_from_all_ways,
          what_cannot_be_sent_is_said, follow_shows_what_comes, chat_shows_and_sends, ctrl_c_keeps_a_typed_line,
          a_typed_line_outlives_the_node, chat_takes_a_script, a_vault_is_made_on_a_terminal,
