@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "node/crypto/random.h"
-#include "tests/memdisk.h"
+#include "tools/sim/disk.h"
 #include "tests/unit/unit.h"
 
 /* A vault of two places on a disk, with cheap guesses, and the database of place 0. */
@@ -183,76 +183,73 @@ static void assert_survived(struct life *l, size_t done)
 
 static void a_crash_at_any_operation_loses_nothing_told(void **state)
 {
-	struct memdisk fresh, d;
+	struct sim_disk fresh, d;
 	struct life l;
 	uint64_t ops;
 
 	(void)state;
-	memdisk_init(&fresh);
+	sim_disk_init(&fresh);
 	life_init(&l, &fresh.base, "v");
 	assert_int_equal(life_create(&l), 0);
-	memdisk_copy(&d, &fresh);
+	sim_disk_copy(&d, &fresh);
 	l.disk = &d.base;
 	d.ops = 0;
 	assert_int_equal(run_life(&l), COUNT_OF(script));
 	ops = d.ops;
-	memdisk_deinit(&d);
+	sim_disk_deinit(&d);
 	assert_true(ops > 50);
 	for (uint64_t at = 1; at <= ops; at++) {
 		for (uint64_t seed = 0; seed < 2; seed++) {
 			size_t done;
 
-			memdisk_copy(&d, &fresh);
+			sim_disk_copy(&d, &fresh);
 			l.disk = &d.base;
 			d.ops = 0;
-			d.fail_at = at;
-			d.fail_on = true;
-			d.fail_with = ERR_SYSTEM;
+			sim_disk_fail(&d, &(struct sim_disk_fault){ .at = at, .cut = SIM_DISK_CUT_HALF });
 			done = run_life(&l);
-			memdisk_crash(&d, seed == 0 ? at % 2 : at + 2);
+			sim_disk_crash(&d, seed == 0 ? at % 2 : at % SIM_DISK_LEFTS, at);
 			assert_survived(&l, done);
-			memdisk_deinit(&d);
+			sim_disk_deinit(&d);
 		}
 	}
-	memdisk_deinit(&fresh);
+	sim_disk_deinit(&fresh);
 }
 
 static void an_error_at_any_operation_loses_nothing_told(void **state)
 {
 	static const int errors[] = { ERR_IO, ERR_FULL };
-	struct memdisk fresh, d;
+	struct sim_disk fresh, d;
 	struct life l;
 	uint64_t ops = 1;
 
 	(void)state;
-	memdisk_init(&fresh);
+	sim_disk_init(&fresh);
 	life_init(&l, &fresh.base, "v");
 	assert_int_equal(life_create(&l), 0);
 	for (uint64_t at = 1; at <= ops; at++) {
 		const unsigned mode = at % 2; /* for ever, once */
 		size_t done;
 
-		memdisk_copy(&d, &fresh);
+		sim_disk_copy(&d, &fresh);
 		l.disk = &d.base;
 		d.ops = 0;
-		d.fail_at = at;
-		d.fail_on = mode == 0;
-		d.fail_with = errors[mode];
+		sim_disk_fail(&d, &(struct sim_disk_fault){
+		                          .at = at, .on = mode == 0, .half = true, .with = errors[mode] });
 		done = run_life(&l);
 		ops = MAX(ops, d.ops);
-		d.fail_at = 0;
-		memdisk_exit(&d);
+		sim_disk_mend(&d);
+		sim_disk_exit(&d);
 		assert_survived(&l, done);
-		memdisk_deinit(&d);
+		sim_disk_deinit(&d);
 	}
-	memdisk_deinit(&fresh);
+	sim_disk_deinit(&fresh);
 }
 
 /* --- The log alone --- */
 
 static const struct sym_key vk = { { 5 } };
 
-static int mount_alone(struct pagelog **log, struct memdisk *d, struct pagelog_report *report)
+static int mount_alone(struct pagelog **log, struct sim_disk *d, struct pagelog_report *report)
 {
 	static struct random_seeded rng;
 	const struct pagelog_place where = { &d->base, "v", 2, 1, false };
@@ -261,16 +258,24 @@ static int mount_alone(struct pagelog **log, struct memdisk *d, struct pagelog_r
 	return pagelog_mount(log, &where, &vk, &rng.base, report);
 }
 
-static void alone_init(struct memdisk *d, struct pagelog **log)
+static void alone_init(struct sim_disk *d, struct pagelog **log)
 {
 	struct random_seeded rng;
 	struct pagelog_report report;
 
 	random_seeded_init(&rng, 8);
-	memdisk_init(d);
+	sim_disk_init(d);
 	assert_int_equal(pagelog_create(&d->base, "v", 2, &rng.base), 0);
 	assert_int_equal(mount_alone(log, d, &report), 0);
 	assert_int_equal(report.commits, 0);
+}
+
+static uint64_t len_of(const struct sim_disk *d, const char *path)
+{
+	uint64_t len = 0;
+
+	assert_true(sim_disk_find(d, path, &len));
+	return len;
 }
 
 static void put(struct pagelog *log, uint32_t pgno, uint8_t value)
@@ -293,7 +298,7 @@ static void assert_page(struct pagelog *log, uint32_t pgno, uint8_t value)
 static void a_commit_of_many_parts_is_one(void **state)
 {
 	enum { PAGES = 2 * RECORD_PAGES_MAX + 5 };
-	struct memdisk d;
+	struct sim_disk d;
 	struct pagelog *log;
 	struct pagelog_report report;
 	uint64_t syncs;
@@ -306,11 +311,11 @@ static void a_commit_of_many_parts_is_one(void **state)
 	put(log, PAGES, 78); /* its part is in memory */
 	assert_page(log, 3, 77);
 	assert_page(log, PAGES, 78);
-	syncs = d.syncs;
+	syncs = d.count[SIM_DISK_SYNC];
 	assert_int_equal(pagelog_commit(log), 0);
-	assert_int_equal(d.syncs, syncs + 1);
+	assert_int_equal(d.count[SIM_DISK_SYNC], syncs + 1);
 	pagelog_unmount(log);
-	memdisk_crash(&d, 0);
+	sim_disk_crash(&d, SIM_DISK_LOST, 0);
 	assert_int_equal(mount_alone(&log, &d, &report), 0);
 	assert_int_equal(report.commits, 1);
 	assert_int_equal(report.db_pages, PAGES);
@@ -318,13 +323,13 @@ static void a_commit_of_many_parts_is_one(void **state)
 	assert_page(log, 4, 4);
 	assert_page(log, PAGES, 78);
 	pagelog_unmount(log);
-	assert_int_equal(memdisk_find(&d, "v/0")->len, memdisk_find(&d, "v/1")->len);
-	memdisk_deinit(&d);
+	assert_int_equal(len_of(&d, "v/0"), len_of(&d, "v/1"));
+	sim_disk_deinit(&d);
 }
 
 static void pages_that_were_cut_come_back_as_zeros(void **state)
 {
-	struct memdisk d;
+	struct sim_disk d;
 	struct pagelog *log;
 	struct pagelog_report report;
 
@@ -356,12 +361,12 @@ static void pages_that_were_cut_come_back_as_zeros(void **state)
 		assert_int_equal(report.commits, 4);
 	}
 	pagelog_unmount(log);
-	memdisk_deinit(&d);
+	sim_disk_deinit(&d);
 }
 
 static void damage_is_told_and_never_read(void **state)
 {
-	struct memdisk d;
+	struct sim_disk d;
 	struct pagelog *log;
 	struct pagelog_report report;
 	uint8_t page[RECORD_PAGE];
@@ -374,13 +379,13 @@ static void damage_is_told_and_never_read(void **state)
 	}
 	pagelog_unmount(log);
 	/* A page of an earlier commit. */
-	memdisk_find(&d, "v/1")->now[4096 + 100] ^= 1;
+	sim_disk_flip(&d, "v/1", 4096 + 100, 0);
 	assert_int_equal(mount_alone(&log, &d, &report), 0);
 	assert_int_equal(pagelog_read(log, page, 1), ERR_CORRUPT);
 	assert_page(log, 2, 2);
 	pagelog_unmount(log);
 	/* A head with commits behind it: reads up to there, writes nothing. */
-	memdisk_find(&d, "v/1")->now[12288 + 100] ^= 1;
+	sim_disk_flip(&d, "v/1", 12288 + 100, 0);
 	d.readonly = true;
 	assert_int_equal(mount_alone(&log, &d, &report), PAGELOG_DAMAGED);
 	assert_int_equal(report.cut, PAGELOG_BROKEN);
@@ -388,12 +393,12 @@ static void damage_is_told_and_never_read(void **state)
 	assert_int_equal(report.bytes_cut, 2 * 12288);
 	assert_int_equal(pagelog_write(log, 1, page), ERR_READONLY);
 	pagelog_unmount(log);
-	memdisk_deinit(&d);
+	sim_disk_deinit(&d);
 }
 
 static void after_a_failed_sync_nothing_is_written_until_mounted(void **state)
 {
-	struct memdisk d;
+	struct sim_disk d;
 	struct pagelog *log;
 	struct pagelog_report report;
 	uint8_t page[RECORD_PAGE] = { 0 };
@@ -403,8 +408,7 @@ static void after_a_failed_sync_nothing_is_written_until_mounted(void **state)
 	put(log, 1, 1);
 	assert_int_equal(pagelog_commit(log), 0);
 	put(log, 1, 2);
-	d.fail_at = d.ops + 2; /* the write, then the sync */
-	d.fail_with = ERR_IO;
+	sim_disk_fail(&d, &(struct sim_disk_fault){ .at = 2, .with = ERR_IO }); /* the write, then the sync */
 	assert_int_equal(pagelog_commit(log), ERR_IO);
 	assert_int_equal(pagelog_write(log, 1, page), ERR_IO);
 	assert_page(log, 1, 1);
@@ -413,12 +417,12 @@ static void after_a_failed_sync_nothing_is_written_until_mounted(void **state)
 	put(log, 2, 3);
 	assert_int_equal(pagelog_commit(log), 0);
 	pagelog_unmount(log);
-	memdisk_deinit(&d);
+	sim_disk_deinit(&d);
 }
 
 static void a_full_disk_refuses_and_works_on(void **state)
 {
-	struct memdisk d;
+	struct sim_disk d;
 	struct pagelog *log;
 
 	(void)state;
@@ -427,26 +431,26 @@ static void a_full_disk_refuses_and_works_on(void **state)
 	assert_int_equal(pagelog_commit(log), 0);
 	for (uint32_t pgno = 1; pgno <= 300; pgno++)
 		put(log, pgno, 2);
-	d.fail_at = d.ops + 2; /* room for the second log */
-	d.fail_with = ERR_FULL;
+	sim_disk_fail(&d,
+	              &(struct sim_disk_fault){ .at = 2, .with = ERR_FULL }); /* room for the second log */
 	assert_int_equal(pagelog_commit(log), ERR_FULL);
-	assert_int_equal(memdisk_find(&d, "v/0")->len, PAGELOG_STEP);
-	assert_int_equal(memdisk_find(&d, "v/1")->len, PAGELOG_STEP);
+	assert_int_equal(len_of(&d, "v/0"), PAGELOG_STEP);
+	assert_int_equal(len_of(&d, "v/1"), PAGELOG_STEP);
 	assert_page(log, 1, 1);
 	assert_int_equal(pagelog_pages(log), 1);
 	put(log, 2, 3);
 	assert_int_equal(pagelog_commit(log), 0);
 	pagelog_unmount(log);
-	memdisk_deinit(&d);
+	sim_disk_deinit(&d);
 }
 
 static void sqlite_is_kept_to_its_settings(void **state)
 {
-	struct memdisk d;
+	struct sim_disk d;
 	struct life l;
 
 	(void)state;
-	memdisk_init(&d);
+	sim_disk_init(&d);
 	life_init(&l, &d.base, "v");
 	assert_int_equal(life_create(&l), 0);
 	assert_int_equal(life_open(&l), 0);
@@ -458,31 +462,31 @@ static void sqlite_is_kept_to_its_settings(void **state)
 	assert_int_equal(exec(&l, "INSERT INTO t VALUES(1)"), 0);
 	assert_whole(&l);
 	life_close(&l);
-	assert_int_equal(d.names.n, 4); /* the folder, the slots, two logs */
-	memdisk_deinit(&d);
+	assert_int_equal(sim_disk_names(&d), 4); /* the folder, the slots, two logs */
+	sim_disk_deinit(&d);
 }
 
 static void a_compacted_log_is_never_taken_for_empty(void **state)
 {
-	struct memdisk d;
+	struct sim_disk d;
 	struct life l;
 
 	(void)state;
-	memdisk_init(&d);
+	sim_disk_init(&d);
 	life_init(&l, &d.base, "v");
 	assert_int_equal(life_create(&l), 0);
 	assert_int_equal(life_open(&l), 0);
 	assert_int_equal(exec(&l, "CREATE TABLE t(a)"), 0);
 	assert_int_equal(run_step(&l, 3), 0);
 	life_close(&l);
-	memdisk_find(&d, "v/0")->now[4096 + 5000] ^= 1; /* a page */
+	sim_disk_flip(&d, "v/0", 4096 + 5000, 0); /* a page */
 	assert_int_equal(life_mount(&l), 0);
 	assert_int_equal(l.report.commits, 1);
 	life_close(&l);
-	memdisk_find(&d, "v/0")->now[5] ^= 1; /* the head */
+	sim_disk_flip(&d, "v/0", 5, 0); /* the head */
 	assert_int_equal(life_mount(&l), ERR_CORRUPT);
 	life_close(&l);
-	memdisk_deinit(&d);
+	sim_disk_deinit(&d);
 }
 
 int main(void)

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "node/crypto/random.h"
-#include "tests/memdisk.h"
+#include "tools/sim/disk.h"
 #include "tests/unit/unit.h"
 
 /* A vault of two places in a folder of its own, its pass-phrase "right". */
@@ -151,16 +151,15 @@ static void one_bit_anywhere_in_the_slot_or_the_salt_shuts_it(void **state)
 }
 
 /* A fresh vault on a disk in memory. */
-static void memory_vault(struct memdisk *d)
+static void memory_vault(struct sim_disk *d)
 {
 	struct slots_match m;
 
-	memdisk_init(d);
+	sim_disk_init(d);
 	assert_int_equal(slots_create(&d->base, "v", 2, &salt, &right, &m, &rng.base), 0);
-	d->ops = 0;
 }
 
-static int memory_try(struct memdisk *d, struct slots_match *m, struct slots **s)
+static int memory_try(struct sim_disk *d, struct slots_match *m, struct slots **s)
 {
 	const int r = slots_open(s, &d->base, "v");
 
@@ -174,27 +173,25 @@ static void a_replacing_cut_short_leaves_the_old_key_or_the_new(void **state)
 
 	(void)state;
 	for (uint64_t at = 1; at <= 4; at++) {
-		for (uint64_t seed = 0; seed < 4; seed++) {
-			struct memdisk d;
+		for (enum sim_disk_left left = 0; left < SIM_DISK_LEFTS; left++) {
+			struct sim_disk d;
 			struct slots_match m;
 			struct slots *s;
 			bool is_new;
 
 			memory_vault(&d);
 			assert_int_equal(memory_try(&d, &m, &s), 0);
-			d.fail_at = d.ops + at;
-			d.fail_on = true;
-			d.fail_with = ERR_SYSTEM;
+			sim_disk_fail(&d, &(struct sim_disk_fault){ .at = at, .cut = SIM_DISK_CUT_HALF });
 			assert_int_equal(slots_replace(s, &m, &vk, &right, &rng.base), ERR_IO);
 			slots_close(s);
-			memdisk_crash(&d, seed);
+			sim_disk_crash(&d, left, at);
 			assert_int_equal(memory_try(&d, &m, &s), 0);
 			is_new = memcmp(&m.content.vk, &vk, sizeof(vk)) == 0;
 			assert_int_equal(m.content.generation, is_new ? 2 : 1);
 			assert_true(at < 3 || is_new); /* it was synced before the old one went */
 			assert_int_equal(slots_settle(s, &m, &right, &rng.base), 0);
 			slots_close(s);
-			memdisk_deinit(&d);
+			sim_disk_deinit(&d);
 		}
 	}
 }
@@ -203,24 +200,22 @@ static void a_wipe_cut_short_opens_or_never_will(void **state)
 {
 	(void)state;
 	for (uint64_t at = 1; at <= 6; at++) {
-		for (uint64_t seed = 0; seed < 4; seed++) {
-			struct memdisk d;
+		for (enum sim_disk_left left = 0; left < SIM_DISK_LEFTS; left++) {
+			struct sim_disk d;
 			struct slots_match m;
 			struct slots *s;
 			int r;
 
 			memory_vault(&d);
 			assert_int_equal(memory_try(&d, &m, &s), 0);
-			d.fail_at = d.ops + at;
-			d.fail_on = true;
-			d.fail_with = ERR_SYSTEM;
+			sim_disk_fail(&d, &(struct sim_disk_fault){ .at = at, .cut = SIM_DISK_CUT_HALF });
 			assert_int_equal(slots_wipe(s, 0, &rng.base), ERR_IO);
 			slots_close(s);
-			memdisk_crash(&d, seed);
+			sim_disk_crash(&d, left, at);
 			r = memory_try(&d, &m, &s);
 			assert_true(r == SLOTS_NO_MATCH || (r == 0 && at <= 2));
 			slots_close(s);
-			memdisk_deinit(&d);
+			sim_disk_deinit(&d);
 		}
 	}
 }
@@ -230,25 +225,24 @@ static void a_wipe_goes_on_after_a_step_that_failed(void **state)
 {
 	(void)state;
 	for (uint64_t at = 1; at <= 6; at++) {
-		struct memdisk d;
+		struct sim_disk d;
 		struct slots_match m;
 		struct slots *s;
 
 		memory_vault(&d);
 		assert_int_equal(memory_try(&d, &m, &s), 0);
-		d.fail_at = d.ops + at;
-		d.fail_with = ERR_IO;
+		sim_disk_fail(&d, &(struct sim_disk_fault){ .at = at, .with = ERR_IO });
 		assert_int_equal(slots_wipe(s, 0, &rng.base), ERR_IO);
 		slots_close(s);
 		assert_int_equal(memory_try(&d, &m, &s), SLOTS_NO_MATCH);
 		slots_close(s);
-		memdisk_deinit(&d);
+		sim_disk_deinit(&d);
 	}
 }
 
 static void a_readonly_disk_opens_and_refuses_to_write(void **state)
 {
-	struct memdisk d;
+	struct sim_disk d;
 	struct slots_match m;
 	struct slots *s;
 
@@ -260,7 +254,7 @@ static void a_readonly_disk_opens_and_refuses_to_write(void **state)
 	assert_int_equal(slots_wipe(s, 0, &rng.base), ERR_READONLY);
 	assert_int_equal(slots_replace(s, &m, &m.content.vk, &right, &rng.base), ERR_READONLY);
 	slots_close(s);
-	memdisk_deinit(&d);
+	sim_disk_deinit(&d);
 }
 
 /* Bytes of address space in use. */

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "store/pagelog.h"
-#include "tests/memdisk.h"
+#include "tools/sim/disk.h"
 
 /*
  * PROTOCOL section 8: the commits of a file make one log, each checked to the byte; then mounts of that log,
@@ -179,18 +179,19 @@ static void check_mount(struct pagelog *log, const struct pagelog_report *report
 
 static void run_mount(const json_t *in, const json_t *out, const json_t *all)
 {
-	struct memdisk *disk = case_alloc(sizeof(*disk));
+	struct sim_disk *disk = case_alloc(sizeof(*disk));
 	const struct pagelog_place where = { &disk->base, "v", 1, 0, false };
 	const struct span bytes = log_bytes(in, all);
 	struct pagelog_report report;
 	struct pagelog *log = NULL;
-	struct memdisk_file *file;
+	uint64_t len = 0;
+	uint8_t *after;
 	struct sym_key vk;
 	int r;
 
 	hex_into(vk.b, sizeof(vk.b), in, "VK");
-	memdisk_init(disk);
-	memdisk_put(disk, "v/0", bytes.p, bytes.len);
+	sim_disk_init(disk);
+	sim_disk_put(disk, "v/0", bytes.p, bytes.len);
 	r = pagelog_mount(&log, &where, &vk, random_given(SPAN_NONE), &report);
 	if (bool_get(out, "accept", true)) {
 		check_int(r, 0, "pagelog_mount()");
@@ -200,10 +201,12 @@ static void run_mount(const json_t *in, const json_t *out, const json_t *all)
 		check_int(r, PAGELOG_DAMAGED, "pagelog_mount()");
 		check_int(report.cut, PAGELOG_BROKEN, "cut");
 	}
-	file = memdisk_find(disk, "v/0");
-	check_true(span_equal(span_from(file->now, file->len), bytes), "mounting wrote");
+	check_true(sim_disk_find(disk, "v/0", &len), "the log is gone");
+	after = case_alloc((size_t)len);
+	sim_disk_peek(disk, "v/0", after, (size_t)len, 0);
+	check_true(span_equal(span_from(after, (size_t)len), bytes), "mounting wrote");
 	pagelog_unmount(log);
-	memdisk_deinit(disk);
+	sim_disk_deinit(disk);
 }
 
 static void run(const json_t *test_case, const json_t *all)
