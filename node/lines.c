@@ -308,6 +308,7 @@ static const struct {
 	[NOTICE_ASKS_AGAIN] = { "asks_again", NULL, NULL, NULL },
 	[NOTICE_LOOK_ENDED] = { "look_ended", NULL, NULL, NULL },
 	[NOTICE_CONTACTS] = { "contacts", NULL, NULL, NULL },
+	[NOTICE_HELD] = { "held", NULL, NULL, NULL },
 	[NOTICE_CLOCK] = { "clock", NULL, NULL, NULL },
 };
 
@@ -411,11 +412,11 @@ static json_t *contact_json(const struct contact_view *v)
 {
 	const struct contact_record *r = v->record;
 
-	return json_pack("{s:s, s:s, s:s, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:I}", "name", r->name, "mode",
-	                 modes[r->mode], "state", states[r->state], "blocked", r->blocked, "linked",
-	                 v->linked, "asks_again", v->asks_again, "by_code", r->by_code, "paired",
-	                 (json_int_t)r->paired_at, "waiting", (json_int_t)v->waiting, "stored_before",
-	                 (json_int_t)v->stored_before, "next", (json_int_t)v->next_position);
+	return json_pack("{s:s, s:s, s:s, s:b, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:I}", "name", r->name,
+	                 "mode", modes[r->mode], "state", states[r->state], "blocked", r->blocked, "linked",
+	                 v->linked, "asks_again", v->asks_again, "held", v->held, "by_code", r->by_code,
+	                 "paired", (json_int_t)r->paired_at, "waiting", (json_int_t)v->waiting,
+	                 "stored_before", (json_int_t)v->stored_before, "next", (json_int_t)v->next_position);
 }
 
 static int look_contacts(json_t *reply, const struct asked *a, const struct loop *l)

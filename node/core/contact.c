@@ -3,12 +3,19 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+#include "node/core/limits.h"
+#include "node/core/text.h"
 #include "node/crypto/secrets.h"
 #include "store/messages.h"
 
 bool contact_is_open(const struct contact *c)
 {
 	return c->record.state != CONTACT_PENDING && !c->record.blocked;
+}
+
+bool contact_may_send(const struct contact *c, uint64_t now_us)
+{
+	return quota_is_left(&c->quota, now_us) && c->next_position <= MESSAGES_MAX - TEXT_MESSAGES_MAX;
 }
 
 const struct link_secret *contact_secret(const struct contact *c, enum secret_kind kind)

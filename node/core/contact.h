@@ -7,6 +7,7 @@
 #ifndef NODE_CORE_CONTACT_H
 #define NODE_CORE_CONTACT_H
 
+#include "node/core/quota.h"
 #include "node/crypto/ratchet.h"
 #include "store/contacts.h"
 #include "store/conversations.h"
@@ -51,6 +52,9 @@ struct contact {
 	uint64_t taken;  /* the number of our latest call whose answer was taken; 0: none */
 	bool asks_again; /* called under the anchor, and was not answered */
 	bool suspect;    /* linked, but seems to be gone: is called as if it were not */
+
+	struct quota quota;
+	bool held; /* sends more than is taken; the notice was given */
 };
 
 /* Reads what the store has of a contact: all but record, which is given. Returns 0 or an enum err. */
@@ -69,5 +73,7 @@ bool contact_secret_advance(struct contact *c, const struct link_secret *used, c
 
 /* Whether the person may be called, answered and written to at all. */
 bool contact_is_open(const struct contact *c);
+/* Whether another envelope of theirs is taken: their quota is not used up, and the conversation has room. */
+bool contact_may_send(const struct contact *c, uint64_t now_us);
 
 #endif

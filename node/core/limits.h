@@ -22,6 +22,10 @@ enum {
 	RESEND_MS = 300,                /* openers and handshake flights */
 	KEEPALIVES_MAX = 3,             /* unanswered, then the session ends */
 	ENVELOPES_AHEAD = 24,           /* envelopes of one direction on their way at a time */
+	MESSAGES_MAX = 1 << 30,         /* of one conversation, ever */
+	QUOTA_BYTES = 64 << 20,         /* taken from one contact within ... */
+	QUOTA_S = 86400,                /* ... so long, counted from the first of them; */
+	QUOTA_MESSAGE_BYTES = 64,       /* what a message counts besides its share of the envelope */
 	EPOCH_MAX = 1 << 30,            /* of a ratchet */
 	EFFECT_BYTES_PER_TURN = 1 << 20 /* datagrams built in one turn; the rest waits for the next */
 };

@@ -291,6 +291,7 @@ void node_contact_view(const struct node *n, size_t i, struct contact_view *out)
 		.record = &c->record,
 		.linked = c->up != NULL && !c->suspect,
 		.asks_again = c->asks_again,
+		.held = c->held && !contact_may_send(c, n->now_us),
 		.linked_since_us = c->up != NULL ? session_up_since_us(c->up) : 0,
 		.waiting = c->waiting,
 		.stored_before = c->conversation.stored_before,

@@ -124,6 +124,7 @@ enum notice_kind {
 	NOTICE_ASKS_AGAIN,   /* contact asks to start again */
 	NOTICE_LOOK_ENDED,   /* the two minutes are over */
 	NOTICE_CONTACTS,     /* the list of contacts changed */
+	NOTICE_HELD,         /* contact sends more than is taken: the rest stays there until later */
 	NOTICE_CLOCK,        /* the own clock is earlier than it once was: nothing is answered by itself */
 };
 
@@ -173,6 +174,7 @@ struct contact_view {
 	const struct contact_record *record; /* borrowed until the next step */
 	bool linked;
 	bool asks_again;
+	bool held;                /* it has sent all that is taken from it today, and more waits */
 	uint64_t linked_since_us; /* on the clock of now_us */
 	int64_t waiting;          /* own messages that are not stored by the contact yet */
 	int64_t stored_before;    /* own messages before this position are stored by the contact */

@@ -25,7 +25,7 @@ static enum reply_code may_write(const struct contact *c, struct span text)
 		return REPLY_TOO_LONG;
 	if (!utf8_valid(text) || memchr(text.p, '\0', text.len) != NULL)
 		return REPLY_BAD_TEXT;
-	if (c->waiting >= WAITING_MAX)
+	if (c->waiting >= WAITING_MAX || c->next_position >= MESSAGES_MAX)
 		return REPLY_LIMIT;
 	return REPLY_OK;
 }

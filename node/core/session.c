@@ -462,12 +462,12 @@ static void keep_alive(struct node *n, struct session *s)
 	        n->now_us + random_between(n->rng, KEEPALIVE_LOW_S * SECOND_US, KEEPALIVE_HIGH_S * SECOND_US);
 }
 
-static void up_timer(struct node *n, struct session *s)
+static int up_timer(struct node *n, struct session *s)
 {
 	struct frame_sink sink = { { frame_fate }, &s->sync };
 	struct contact *c = s->contact;
-
 	const unsigned ptos = recovery_pto_count(&s->recovery);
+	int r;
 
 	recovery_on_timer(&s->recovery, n->now_us, &sink.base);
 	/* What was in flight may be of no interest any more; the probe must ask for an answer all the same.
@@ -478,8 +478,12 @@ static void up_timer(struct node *n, struct session *s)
 		c->suspect = true;
 		finder_call_now(n);
 	}
-	if (n->now_us >= s->keepalive_us)
+	r = sync_take(n, c, &s->sync);
+	if (r == SYNC_BROKEN)
+		lose(n, s);
+	else if (n->now_us >= s->keepalive_us)
 		keep_alive(n, s);
+	return MIN(r, 0);
 }
 
 static void handshake_timer(struct node *n, struct session *s)
@@ -496,14 +500,16 @@ static void handshake_timer(struct node *n, struct session *s)
 
 int session_timers(struct node *n)
 {
-	for (struct session *s = n->sessions, *next; s != NULL; s = next) {
+	int r = 0;
+
+	for (struct session *s = n->sessions, *next; r == 0 && s != NULL; s = next) {
 		next = s->next;
 		if (s->state == SESSION_UP)
-			up_timer(n, s);
+			r = up_timer(n, s);
 		else
 			handshake_timer(n, s);
 	}
-	return 0;
+	return r;
 }
 
 static uint64_t deadline_of(const struct session *s)
@@ -517,6 +523,7 @@ static uint64_t deadline_of(const struct session *s)
 		if (s->more)
 			return 0;
 		due = MIN(recovery_deadline_us(&s->recovery), received_deadline_us(&s->received));
+		due = MIN(due, sync_deadline_us(s->contact, &s->sync));
 		return MIN(due, s->keepalive_us);
 	default:
 		return MIN(s->next_flight_us, s->began_us + HANDSHAKE_S * SECOND_US);

@@ -7,6 +7,10 @@
  * Envelopes are opened in the order of their numbers, so that each author's order is kept
  * and nothing is shown twice: what is below conversation.received was stored before.
  *
+ * From a contact that has used up its quota nothing is opened: what came waits in in[], and
+ * the other side, which hears of nothing being stored, comes to a halt at ENVELOPES_AHEAD
+ * and keeps the rest. The session goes on, and so does what we send.
+ *
  * A vault that was put back to an older state is noticed when the first states come, by
  * both sides alike (states_disagree). Both then say a fresh R', take a new ratchet under
  * the next epoch, jump over the numbers that one of them has forgotten, and pack again
@@ -376,12 +380,14 @@ static int open_envelope(struct node *n, struct contact *c, struct sync *y, stru
 static int open_next(struct node *n, struct contact *c, struct sync *y)
 {
 	struct incoming *i = y->in[0];
+	const int64_t position = c->next_position;
 	const int r = open_envelope(n, c, y, span_from(i->bytes, i->size));
 
 	if (r < 0)
 		return r;
 	if (r != 0)
 		return disown_ratchet(c); /* it is not for this ratchet: one of us is not who he was */
+	quota_count(&c->quota, n->now_us, i->size, c->next_position - position);
 	incoming_free(i);
 	memmove(&y->in[0], &y->in[1], (ENVELOPES_AHEAD - 1) * sizeof(y->in[0]));
 	y->in[ENVELOPES_AHEAD - 1] = NULL;
@@ -398,11 +404,34 @@ static bool is_whole(const struct incoming *i)
 	return i != NULL && ranges_cover(&i->have, 0, i->size);
 }
 
+int sync_take(struct node *n, struct contact *c, struct sync *y)
+{
+	int r = 0;
+
+	while (r == 0 && is_whole(y->in[0])) {
+		if (!contact_may_send(c, n->now_us)) {
+			if (!c->held)
+				effect_notice(n->fx, NOTICE_HELD, c->record.id, 0, SPAN_NONE);
+			c->held = true;
+			return 0;
+		}
+		c->held = false;
+		r = open_next(n, c, y);
+	}
+	return r;
+}
+
+uint64_t sync_deadline_us(const struct contact *c, const struct sync *y)
+{
+	return c->held && is_whole(y->in[0]) && contact_may_send(c, quota_until_us(&c->quota))
+	               ? quota_until_us(&c->quota)
+	               : NEVER_US;
+}
+
 static int piece_frame(struct node *n, struct contact *c, struct sync *y, const struct frame_piece *f)
 {
 	const uint64_t ahead = f->seq - c->conversation.received;
 	struct incoming *i;
-	int r = 0;
 
 	/* Pieces may overtake the other's state: it has seen ours, and found that it agrees. */
 	if (y->reinit == REINIT_BEGUN)
@@ -424,9 +453,7 @@ static int piece_frame(struct node *n, struct contact *c, struct sync *y, const 
 	if (i->size != f->total || ranges_add(&i->have, f->offset, f->offset + f->bytes.len) != 0)
 		return SYNC_BROKEN;
 	memcpy(i->bytes + f->offset, f->bytes.p, f->bytes.len);
-	while (r == 0 && is_whole(y->in[0]))
-		r = open_next(n, c, y);
-	return r;
+	return sync_take(n, c, y);
 }
 
 int sync_frame(struct node *n, struct contact *c, struct sync *y, const struct sym_key *x,

@@ -62,6 +62,10 @@ void sync_end(struct sync *y);   /* wipes */
 /* One frame that came over the link of c; x is its X. Returns 0, SYNC_BROKEN or an enum err. */
 must_check int sync_frame(struct node *n, struct contact *c, struct sync *y, const struct sym_key *x,
                           const struct frame *f);
+/* Opens what came and was held back, as far as it is taken now. Returns 0, SYNC_BROKEN or an enum err. */
+must_check int sync_take(struct node *n, struct contact *c, struct sync *y);
+/* When that is worth a try, at the latest; UINT64_MAX: nothing is held back. */
+uint64_t sync_deadline_us(const struct contact *c, const struct sync *y);
 /* Packs what waits, as far as the window goes. Returns 0 or an enum err. */
 must_check int sync_pack(struct node *n, struct contact *c, struct sync *y);
 

@@ -278,6 +278,139 @@ static void messages_that_wait(void **unused)
 	rogue_free(&r);
 }
 
+/* ---- A contact that floods -------------------------------------------------- */
+
+static struct contact *contact_of(struct world *w, size_t i)
+{
+	return w->nodes[i].node->contacts[0];
+}
+
+static bool is_held(const struct world *w, size_t i)
+{
+	struct contact_view v;
+
+	node_contact_view(w->nodes[i].node, 0, &v);
+	return v.held;
+}
+
+/* Numbered texts of `bytes` bytes from node 0 to node 1. */
+static void say_many(struct world *w, unsigned count, size_t bytes)
+{
+	char *text = malloc(bytes + 1);
+
+	assert_non_null(text);
+	for (unsigned i = 0; i < count; i++) {
+		memset(text, 'x', bytes);
+		text[bytes] = '\0';
+		text[snprintf(text, bytes, "%u", i)] = ' ';
+		assert_int_equal(world_say(w, 0, 1, text), REPLY_OK);
+	}
+	free(text);
+}
+
+static int is_next(void *arg, const struct message *m)
+{
+	unsigned *next = arg;
+
+	if (!m->own && m->content.len == MESSAGE_BYTES_MAX)
+		assert_int_equal(strtoul((const char *)m->content.p, NULL, 10), (*next)++);
+	return 0;
+}
+
+/* How many of them node 1 has, in their order. */
+static unsigned arrived(struct world *w)
+{
+	unsigned count = 0;
+
+	assert_int_equal(messages_each(w->nodes[1].store, 1, 0, INT64_MAX, is_next, &count), 0);
+	return count;
+}
+
+/* What is beyond the quota stays with its sender, who does not try again and again; the session goes on. */
+static void a_flood_waits_for_a_day(void **unused)
+{
+	struct world *w = world_new(12, 2);
+	uint64_t from, sent;
+
+	(void)unused;
+	world_pair(w, 0, 1);
+	world_mode(w, 0, 1, MODE_CALL);
+	world_say(w, 0, 1, "hello");
+	world_run(w, S(3));
+	assert_int_equal(contact_of(w, 1)->next_position, 1);
+	assert_int_equal(contact_of(w, 1)->quota.bytes, ENVELOPE_MIN + QUOTA_MESSAGE_BYTES);
+	from = contact_of(w, 1)->quota.from_us;
+	contact_of(w, 1)->quota.bytes = QUOTA_BYTES - 2 * ENVELOPE_MAX;
+
+	say_many(w, 4 * ENVELOPES_AHEAD, MESSAGE_BYTES_MAX); /* the first ones each in its envelope */
+	world_run(w, S(60));
+	assert_int_equal(arrived(w), 2);
+	assert_true(is_held(w, 1) && world_linked(w, 0, 1) && world_linked(w, 1, 0));
+	assert_int_equal(w->nodes[1].notices[NOTICE_HELD], 1);
+	assert_int_equal(world_waiting(w, 0, 1), 4 * ENVELOPES_AHEAD - 2);
+	world_say(w, 1, 0, "slowly");
+	world_run(w, S(1));
+	assert_string_equal(world_texts(w, 0, 1, false), "slowly");
+	sent = w->nodes[0].sent_datagrams;
+	world_run(w, S(3600));
+	assert_in_range(w->nodes[0].sent_datagrams - sent, 1, 200); /* keep-alives */
+
+	world_network(w, 0, false);
+	world_run(w, S(600));
+	assert_false(world_linked(w, 1, 0));
+	world_network(w, 0, true);
+	world_run(w, S(60));
+	assert_true(is_held(w, 1) && world_linked(w, 1, 0));
+	world_run(w, from + S(QUOTA_S) - w->now_us - 1);
+	assert_int_equal(arrived(w), 2);
+	assert_int_equal(w->nodes[1].notices[NOTICE_HELD], 1);
+	world_run(w, 1);
+	assert_true(arrived(w) >= ENVELOPES_AHEAD);
+	world_run(w, S(60));
+	assert_false(is_held(w, 1));
+	assert_int_equal(world_waiting(w, 0, 1), 0);
+	assert_int_equal(arrived(w), 4 * ENVELOPES_AHEAD);
+	world_free(w);
+}
+
+/* A hundred thousand short messages in one go are no flood. */
+static void what_people_write_is_no_flood(void **unused)
+{
+	struct quota q = { 0 };
+
+	(void)unused;
+	for (unsigned left = 100000; left > 0;) {
+		const unsigned count = MIN(left, ENVELOPE_TEXT_MAX / 160u);
+
+		assert_true(quota_is_left(&q, 7));
+		quota_count(&q, 7, ENVELOPE_MAX, count);
+		left -= count;
+	}
+	assert_true(q.bytes < QUOTA_BYTES / 2);
+}
+
+/* The last positions of a conversation are for the own person. */
+static void a_conversation_is_full(void **unused)
+{
+	struct world *w = world_new(13, 2);
+	const struct message m = { .position = MESSAGES_MAX - 2, .content = span_str("0") };
+
+	(void)unused;
+	world_pair(w, 0, 1);
+	world_mode(w, 0, 1, MODE_CALL);
+	assert_int_equal(store_begin(w->nodes[1].store), 0);
+	assert_int_equal(messages_add(w->nodes[1].store, 1, &m), 0);
+	assert_int_equal(store_commit(w->nodes[1].store), 0);
+	world_crash(w, 1);
+	world_say(w, 0, 1, "one more");
+	world_run(w, S(QUOTA_S));
+	assert_true(is_held(w, 1) && world_linked(w, 0, 1));
+	assert_int_equal(contact_of(w, 1)->next_position, MESSAGES_MAX - 1);
+	assert_int_equal(world_say(w, 1, 0, "the last"), REPLY_OK);
+	assert_int_equal(world_say(w, 1, 0, "one too many"), REPLY_LIMIT);
+	world_free(w);
+}
+
 /* Sends bytes[0..] of a turn, and the most that one turn had. */
 static size_t turn_bytes, turn_most;
 static void (*hear_on)(struct world *w, size_t node, const struct effect *e, struct span bytes);
@@ -330,6 +463,9 @@ int main(void)
 		cmocka_unit_test(a_handshake_is_given_up),
 		cmocka_unit_test(looking_ends),
 		cmocka_unit_test(messages_that_wait),
+		cmocka_unit_test(a_flood_waits_for_a_day),
+		cmocka_unit_test(what_people_write_is_no_flood),
+		cmocka_unit_test(a_conversation_is_full),
 		cmocka_unit_test(envelopes_on_their_way),
 	};
 

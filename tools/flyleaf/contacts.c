@@ -55,6 +55,8 @@ static const char *state_words(const json_t *contact)
 		return "number not confirmed";
 	if (client_flag(contact, "asks_again"))
 		return "asks to start again";
+	if (client_flag(contact, "held"))
+		return "sends too much";
 	if (client_flag(contact, "linked"))
 		return "here now";
 	if (strcmp(state, "confirmed") == 0)

@@ -34,6 +34,17 @@ static void print_carriers(const json_t *status)
 	}
 }
 
+/* A line about one contact that the person should do something about, with the word that does it. */
+static void print_call_to(const char *label, const json_t *contact, const char *what, const char *word)
+{
+	char *operand = show_operand(span_str(client_text(contact, "name")));
+
+	printf("%-16s", label);
+	show_name(stdout, span_str(client_text(contact, "name")));
+	printf(": %s: flyleaf %s %s\n", what, word, operand != NULL ? operand : "NAME");
+	free(operand);
+}
+
 static void print_people(const json_t *contacts)
 {
 	json_t *contact;
@@ -55,15 +66,11 @@ static void print_people(const json_t *contacts)
 		printf("here now        nobody of %zu\n", json_array_size(contacts));
 	json_array_foreach(contacts, i, contact)
 	{
-		if (client_flag(contact, "asks_again")) {
-			char *operand = show_operand(span_str(client_text(contact, "name")));
-
-			fputs("asks again      ", stdout);
-			show_name(stdout, span_str(client_text(contact, "name")));
-			printf(": see that it is the person, then: flyleaf again %s\n",
-			       operand != NULL ? operand : "NAME");
-			free(operand);
-		}
+		if (client_flag(contact, "asks_again"))
+			print_call_to("asks again", contact, "see that it is the person, then", "again");
+		if (client_flag(contact, "held"))
+			print_call_to("sends too much", contact,
+			              "the rest is taken within a day; to take no more at all", "block");
 	}
 	printf("waiting         %lld\n", (long long)waiting);
 }
