@@ -48,13 +48,13 @@ static void print_call_to(const char *label, const json_t *contact, const char *
 static void print_people(const json_t *contacts)
 {
 	json_t *contact;
-	int64_t waiting = 0;
+	uint64_t waiting = 0;
 	unsigned here = 0;
 	size_t i;
 
 	json_array_foreach(contacts, i, contact)
 	{
-		waiting += client_number(contact, "waiting");
+		waiting += (uint64_t)client_number(contact, "waiting");
 		if (!client_flag(contact, "linked"))
 			continue;
 		fputs(here++ == 0 ? "here now        " : ", ", stdout);
@@ -72,7 +72,7 @@ static void print_people(const json_t *contacts)
 			print_call_to("sends too much", contact,
 			              "the rest is taken within a day; to take no more at all", "block");
 	}
-	printf("waiting         %lld\n", (long long)waiting);
+	printf("waiting         %llu\n", (unsigned long long)waiting);
 }
 
 int command_status(const struct command_line *line)

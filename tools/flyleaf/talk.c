@@ -94,7 +94,7 @@ int talk_each(struct client *client, const char *name, int64_t from, int64_t las
 			r = each(arg, name, one);
 			if (r != 0)
 				break;
-			from = client_number(one, "position") + 1;
+			from = MIN(client_number(one, "position"), INT64_MAX - 1) + 1;
 		}
 		from = MAX(from, client_number(reply, "next"));
 		json_decref(reply);
