@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+int LLVMFuzzerInitialize(int *argc, char ***argv); /* begin.c; before the first input */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #endif

@@ -37,7 +37,7 @@ int main(int argc, char **argv)
 	DIR *d = argc == 2 ? opendir(argv[1]) : NULL;
 	int inputs = 0;
 
-	if (d == NULL)
+	if (d == NULL || LLVMFuzzerInitialize(&argc, &argv) != 0)
 		return 1;
 	for (struct dirent *e; (e = readdir(d)) != NULL;)
 		if (e->d_name[0] != '.')
