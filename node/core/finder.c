@@ -344,7 +344,7 @@ static int answer(struct node *n, struct contact *c, enum secret_kind kind, cons
 	struct writer w = WRITER_ON(bytes);
 	struct call own;
 
-	if (local == NULL || !session_may_answer(c))
+	if (local == NULL || !session_may_answer(n, c))
 		return 0;
 	entry.proof = call_proof_answer(call_nonce(call), local);
 	call_make(&own, CALL_SMALL, &entry, 1, n->rng);

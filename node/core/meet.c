@@ -5,6 +5,10 @@
 #include "node/core/state.h"
 #include "transport/call.h"
 
+/* The clock counts whole seconds: in the last one before a slot it is looked at this often, so that both
+ * sides begin together. */
+enum { OPENING_LOOK_US = 50000 };
+
 void meet_look_again(struct node *n)
 {
 	n->meet.next_us = 0;
@@ -29,15 +33,16 @@ struct slot {
 	int64_t opens_s, closes_s; /* from now; the next one, or the one that is open */
 };
 
-/* In units of the clock of `a`. */
+/* In units of the clock of `a`; one in each half of a unit, so that no two are ten minutes apart. */
 static struct slot next_slot(const struct node *n, const struct contact *c)
 {
+	enum { HALF = CALL_MEET_SLOTS / 2 };
 	const int64_t offset = c->record.role == ROLE_A ? 0 : c->record.clock_offset;
 	const int64_t clock = MAX((int64_t)n->clock + offset, 0);
 
-	for (int64_t unit = clock / CALL_UNIT_S;; unit++) {
-		const struct call_meet m = call_meet(&c->record.anchor, (uint32_t)unit);
-		const int64_t opens = unit * CALL_UNIT_S + m.slot * CALL_MEET_SLOT_S;
+	for (int64_t half = clock / CALL_UNIT_S * 2;; half++) {
+		const struct call_meet m = call_meet(&c->record.anchor, (uint32_t)(half / 2));
+		const int64_t opens = (half * HALF + m.slot % HALF) * CALL_MEET_SLOT_S;
 
 		if (opens + CALL_MEET_SLOT_S > clock)
 			return (struct slot){ m.port, opens - clock, opens + CALL_MEET_SLOT_S - clock };
@@ -174,12 +179,23 @@ static int answer_over(struct node *n, struct contact *c, enum secret_kind kind,
 	bool first;
 	const int r = finder_hear(n, c, call_nonce(call), &first);
 
-	if (r != 0 || !first || !session_may_answer(c))
+	if (r != 0 || !first || !session_may_answer(n, c))
 		return r;
 	send_call(n, p, &entry, 1, &own);
 	found.n_answer = *call_nonce(&own);
 	found.path = p->path;
 	return session_answered(n, c, &found);
+}
+
+/* The firewall of `b` is open by now, if it was not when ours came: no need to wait for the next second. */
+static int call_back(struct node *n, struct contact *c, const struct meet_path *p, const struct call *call)
+{
+	bool first;
+	const int r = finder_hear(n, c, call_nonce(call), &first);
+
+	if (r == 0 && first && !session_runs_over(n, p->path))
+		call_over(n, c, p);
+	return r;
 }
 
 static int examine(struct node *n, struct contact *c, enum secret_kind kind, const struct meet_path *p,
@@ -190,15 +206,19 @@ static int examine(struct node *n, struct contact *c, enum secret_kind kind, con
 	const struct address *local;
 	const struct nonce16 *n_call;
 
-	if (c->record.role == ROLE_B) {
-		*taken = call_is_live_by_clock(call, place, key, CALL_KIND_CALL, &p->remote, n->clock,
-		                               c->record.clock_offset) &&
-		         !node_clock_is_wrong(n);
+	*taken = call_is_live_by_clock(call, place, key, CALL_KIND_CALL, &p->remote, n->clock,
+	                               c->record.clock_offset) &&
+	         !node_clock_is_wrong(n);
+	if (c->record.role == ROLE_B)
 		return *taken ? answer_over(n, c, kind, p, call) : 0;
-	}
+	if (*taken)
+		return call_back(n, c, p, call);
 	n_call = finder_answered_call(n, call, place, key, &p->remote, &local);
 	*taken = n_call != NULL;
-	if (n_call == NULL || session_runs_over(n, p->path) || !finder_take_answer(n, c, n_call))
+	/* `b` holds to its last answer: that to a later call takes the place of an earlier one's handshake.
+	 */
+	if (n_call == NULL || (session_runs_over(n, p->path) && !session_calls_over(c, p->path)) ||
+	    !finder_take_answer(n, c, n_call))
 		return 0;
 	found.n_call = *n_call;
 	found.n_answer = *call_nonce(call);
@@ -231,8 +251,10 @@ static uint64_t try(struct node *n, const struct contact *c)
 {
 	const struct slot slot = next_slot(n, c);
 
+	if (slot.opens_s > 1)
+		return n->now_us + (uint64_t)(slot.opens_s - 1) * SECOND_US;
 	if (slot.opens_s > 0)
-		return n->now_us + (uint64_t)slot.opens_s * SECOND_US;
+		return n->now_us + OPENING_LOOK_US;
 	if (!has_paths(n, c))
 		open_paths(n, c, &slot);
 	call_all(n, c);

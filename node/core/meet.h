@@ -1,7 +1,7 @@
 /*
  * meet.h: two contacts that both call, where no multicast gets through (PROTOCOL section 4).
  *
- * In one slot of 30 seconds of every ten minutes, which both derive from the anchor, each
+ * In two slots of 30 seconds of every ten minutes, which both derive from the anchor, each
  * sends a direct call a second to the addresses where it last met the other. The calls
  * of `a` are answered by `b`; those of `b` open its firewall. The link then runs over the
  * same path.

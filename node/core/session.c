@@ -25,7 +25,7 @@
 #include "transport/received.h"
 #include "transport/recovery.h"
 
-enum { HELD_S = 1 }; /* how long `b` waits for the call of `a` */
+enum { HELD_S = 1 }; /* how long `b` waits for the call of `a`, and an answer for what follows it */
 enum { KEEPALIVE_LOW_S = 60, KEEPALIVE_HIGH_S = 100 };
 enum { SUSPECT_PTOS = 3 };    /* probes without an answer, and the contact is called again */
 enum { SUSPECT_CHECK_S = 1 }; /* how soon a hint that nobody listens is looked into */
@@ -193,11 +193,15 @@ int session_call_answered(struct node *n, struct contact *c, const struct found 
 	return 0;
 }
 
-bool session_may_answer(const struct contact *c)
+bool session_may_answer(const struct node *n, const struct contact *c)
 {
 	if (c->calling != NULL && c->record.role == ROLE_A)
 		return false; /* our own call was answered, and goes first */
-	return c->answering == NULL || c->answering->state == SESSION_WAITING;
+	if (c->answering == NULL)
+		return true;
+	/* A call may come by two ways at once, or be followed by another: the first answer has its chance. */
+	return c->answering->state == SESSION_WAITING &&
+	       n->now_us >= c->answering->began_us + HELD_S * SECOND_US;
 }
 
 int session_answered(struct node *n, struct contact *c, const struct found *f)
@@ -390,8 +394,7 @@ int session_datagram(struct node *n, uint32_t path, struct span datagram)
 	if (s == NULL)
 		return 0;
 	switch (s->state) {
-	case SESSION_HELD:
-		return 0;
+	case SESSION_HELD: /* wire2 says that the other side has taken up ours after all */
 	case SESSION_CALLING:
 		if (link_read_wire(&s->link, datagram) == 0)
 			go_up(n, s);
@@ -437,6 +440,11 @@ bool session_runs_over(const struct node *n, uint32_t path)
 		if (s->path == path)
 			return true;
 	return false;
+}
+
+bool session_calls_over(const struct contact *c, uint32_t path)
+{
+	return c->calling != NULL && c->calling->path == path;
 }
 
 void session_network_changed(struct node *n)

@@ -22,7 +22,7 @@ struct found {
 /* Our call was answered: begins the handshake as its initiator. Returns 0 or ERR_NOMEM. */
 must_check int session_call_answered(struct node *n, struct contact *c, const struct found *f);
 /* Whether an answer to a call of c would lead anywhere. */
-bool session_may_answer(const struct contact *c);
+bool session_may_answer(const struct node *n, const struct contact *c);
 /* We answer a call: waits for the handshake to begin. Returns 0 or ERR_NOMEM. */
 must_check int session_answered(struct node *n, struct contact *c, const struct found *f);
 
@@ -42,6 +42,8 @@ void session_drop_all_of(struct node *n, struct contact *c);
 
 /* Whether a handshake or a link uses this path. */
 bool session_runs_over(const struct node *n, uint32_t path);
+/* Whether it is a handshake with c that we began, and nothing more yet. */
+bool session_calls_over(const struct contact *c, uint32_t path);
 uint64_t session_up_since_us(const struct session *s);
 
 #endif

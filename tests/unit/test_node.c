@@ -446,11 +446,11 @@ static void safety_numbers_that_differ_leave_no_contact(void **state)
 static void two_who_call_meet_without_multicast(void **state)
 {
 	(void)state;
-	for (uint64_t seed = 300; seed < 306; seed++) {
+	for (uint64_t seed = 300; seed < 320; seed++) {
 		struct world *w = world_new(seed, 2);
 		uint64_t sent;
 
-		w->nodes[1].clock_offset = (int64_t)(seed - 300) * 100;
+		w->nodes[1].clock_offset = (int64_t)(seed % 6) * 100;
 		world_pair(w, 0, 1);
 		world_mode(w, 0, 1, MODE_CALL);
 		world_run(w, S(15));
@@ -473,6 +473,36 @@ static void two_who_call_meet_without_multicast(void **state)
 		world_run(w, S(1300));
 		assert_int_equal(w->nodes[1].sent_datagrams, sent);
 		assert_false(world_linked(w, 0, 1));
+		world_free(w);
+	}
+}
+
+/* Two who both call and hear each other link at once, whenever it is: in a slot, too, where they try each
+ * other's addresses as well and two handshakes meet. */
+static void two_ways_at_once_do_not_get_in_each_others_way(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 320; seed < 326; seed++) {
+		struct world *w = world_new(seed, 2);
+
+		world_pair(w, 0, 1);
+		world_mode(w, 0, 1, MODE_CALL);
+		world_mode(w, 1, 0, MODE_CALL);
+		world_run(w, S(2));
+		for (unsigned i = 0; i < 150; i++) {
+			for (size_t who = 0; who < 2; who++) {
+				world_network(w, who, false);
+				world_crash(w, who);
+				world_network(w, who, false);
+			}
+			world_run(w, S(1));
+			world_network(w, 0, true);
+			world_run(w, random_below(&w->rng.base, 1000000));
+			world_network(w, 1, true);
+			world_run(w, S(2));
+			assert_true(world_linked(w, 0, 1) && world_linked(w, 1, 0));
+			world_run(w, S(2));
+		}
 		world_free(w);
 	}
 }
@@ -519,6 +549,7 @@ int main(void)
 		cmocka_unit_test(a_promised_name_is_taken),
 		cmocka_unit_test(safety_numbers_that_differ_leave_no_contact),
 		cmocka_unit_test(two_who_call_meet_without_multicast),
+		cmocka_unit_test(two_ways_at_once_do_not_get_in_each_others_way),
 		cmocka_unit_test(a_farewell_is_heard),
 	};
 
