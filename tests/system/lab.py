@@ -411,6 +411,7 @@ class Node:
         self.passphrase = f"{marker('phrase')} of {name}"
         self.log = os.path.join(lab.dir, f"{name}.log")
         self.process, self.face, self.unlock_s = None, None, []
+        self.more = {}  # of the environment
         if not os.path.isdir(self.home):
             os.makedirs(self.home)
             os.chown(self.home, self.user, self.user)
@@ -424,7 +425,7 @@ class Node:
                 f"--regid={self.user}", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all"]
 
     def environ(self):
-        return {"PATH": os.environ["PATH"], "HOME": self.home, "LANG": "C.UTF-8", "TERM": "dumb",
+        return {"PATH": os.environ["PATH"], "HOME": self.home, "LANG": "C.UTF-8", "TERM": "dumb", **self.more,
                 **{k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}}
 
     def cli(self, *words, text=b"", passphrase=None, timeout=60):

@@ -1,7 +1,8 @@
 /*
  * wrong_clock.c: loaded into a program by LD_PRELOAD, makes its clock of the day wrong.
  *
- * WRONG_CLOCK is what it says at the start, in seconds since 1970; from there it goes on as it should.
+ * WRONG_CLOCK is what it says at the start, in seconds since 1970, or +N: N seconds more than it should; from
+ * there it goes on as it should.
  */
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -26,7 +27,7 @@ int clock_gettime(clockid_t clock, struct timespec *now)
 	if (r != 0 || said == NULL || (clock != CLOCK_REALTIME && clock != CLOCK_REALTIME_COARSE))
 		return r;
 	if (offset == 0)
-		offset = (time_t)atoll(said) - now->tv_sec;
+		offset = (time_t)atoll(said) - (*said == '+' ? 0 : now->tv_sec);
 	now->tv_sec += offset;
 	return 0;
 }
