@@ -87,7 +87,7 @@ static void head_as_said(struct maker *m)
 	const uint8_t what = reader_u8(&m->in);
 
 	h = (struct record_head){ .seq = m->seq + reader_u8(&m->in) % 4, .count = what % PAGES_MAX };
-	h.parts = (uint16_t)MAX(1, reader_u16(&m->in));
+	h.parts = (uint16_t)(reader_u16(&m->in) | 1);
 	h.part = (uint16_t)(reader_u16(&m->in) % h.parts);
 	h.db_pages = (what & 0x40) != 0 ? reader_u32(&m->in) : m->db_pages;
 	if ((what & 0x80) == 0)
@@ -95,7 +95,7 @@ static void head_as_said(struct maker *m)
 	if (!has_room(m, h.count))
 		return;
 	for (uint32_t i = 0; i < h.count; i++)
-		h.pgno[i] = (what & 0x20) != 0 ? MAX(1, reader_u32(&m->in)) : 1 + i;
+		h.pgno[i] = (what & 0x20) != 0 ? reader_u32(&m->in) | 1 : 1 + i;
 	put(m, &h);
 	m->seq = h.seq + 1;
 }
