@@ -118,23 +118,26 @@ static int index_reserve(struct pagelog *log, uint32_t pgno)
 	return r;
 }
 
-/* index[pgno] = entry, so that index_undo() brings the old one back. */
+/* index[pgno] = entry, so that index_undo() brings the old one back. The first commit finds none. */
 static int index_set(struct pagelog *log, uint32_t pgno, uint64_t entry)
 {
 	int r = index_reserve(log, pgno);
 
-	if (r == 0)
+	if (r == 0 && log->seq > 0)
 		r = reserve(&log->undo, &log->undo_cap, log->undo_len + 1, sizeof(log->undo[0]));
 	if (r != 0)
 		return r;
-	log->undo[log->undo_len++] = (struct undo){ pgno, log->index[pgno - 1] };
+	if (log->seq > 0)
+		log->undo[log->undo_len++] = (struct undo){ pgno, log->index[pgno - 1] };
 	log->index[pgno - 1] = entry;
 	return 0;
 }
 
-/* Takes back all settings but the first `keep` of them. */
-static void index_undo(struct pagelog *log, size_t keep)
+/* Takes back all settings of the commit seq but the first `keep` of them. */
+static void index_undo(struct pagelog *log, uint64_t seq, size_t keep)
 {
+	if (seq == 0 && log->index_len > 0)
+		memset(log->index, 0, log->index_len * sizeof(log->index[0]));
 	while (log->undo_len > keep) {
 		const struct undo *u = &log->undo[--log->undo_len];
 
@@ -235,12 +238,17 @@ static int grow_to(struct pagelog *log, uint64_t size, uint64_t own_from)
 	return r;
 }
 
+static uint64_t whole_steps(uint64_t bytes)
+{
+	return (bytes + PAGELOG_STEP - 1) / PAGELOG_STEP * PAGELOG_STEP;
+}
+
 /* Room for the log to reach `upto`, in whole steps; the bytes before upto are written by the caller next. */
 static int grow(struct pagelog *log, uint64_t upto)
 {
 	if (upto <= *own_size(log))
 		return 0;
-	return grow_to(log, (upto + PAGELOG_STEP - 1) / PAGELOG_STEP * PAGELOG_STEP, upto);
+	return grow_to(log, whole_steps(upto), upto);
 }
 
 /* --- Collecting a commit --- */
@@ -255,7 +263,7 @@ static void collect_nothing(struct pagelog *log)
 
 void pagelog_rollback(struct pagelog *log)
 {
-	index_undo(log, 0);
+	index_undo(log, log->seq, 0);
 	collect_nothing(log);
 }
 
@@ -586,7 +594,7 @@ static struct mark mark_of(const struct pagelog *log)
 
 static void back_to(struct pagelog *log, const struct mark *m)
 {
-	index_undo(log, 0);
+	index_undo(log, m->seq, 0);
 	log->seq = m->seq;
 	log->end = m->end;
 	log->db_pages = m->db_pages;
@@ -617,7 +625,8 @@ static int head_next(struct pagelog *log, struct record_head *h, uint64_t offset
 
 static int head_apply(struct pagelog *log, const struct record_head *h, uint64_t offset)
 {
-	int r = 0;
+	/* At once, but for no more copies than the file has room for. */
+	int r = index_reserve(log, (uint32_t)MIN((uint64_t)h->db_pages, *own_size(log) / RECORD_SEALED));
 
 	for (uint32_t i = 0; r == 0 && i < h->count; i++)
 		if (h->pgno[i] <= h->db_pages)
@@ -652,7 +661,7 @@ static int commit_next(struct pagelog *log, struct record_head *h, uint64_t *see
 	if (r == 0 && db_pages < log->db_pages)
 		r = index_shorten(log, db_pages);
 	if (r != 0) {
-		index_undo(log, undo_before);
+		index_undo(log, log->seq, undo_before);
 		return r;
 	}
 	log->seq++;
@@ -702,6 +711,53 @@ static int commit_check(struct pagelog *log, const struct mark *m, struct record
 	return r > 0 ? HEAD_NONE : r;
 }
 
+/* The one commit of a log made anew, which was synced before its slot was. */
+static bool is_anew(const struct pagelog *log)
+{
+	return log->begun && log->seq == 1;
+}
+
+/* --- The blank ---
+ *
+ * Whatever is written to a log made anew is written over its blank first. Where that still stands, nothing
+ * was, and a mount need not look through everything behind the end. It is longer than one block, so that a
+ * block whose writing the disk forgot does not hide what follows it. Every log made anew has one, whole: if
+ * it were shorter where the file ends, one could see with the key that somebody else let the file grow since.
+ */
+
+static int blank_write(struct pagelog *log)
+{
+	uint8_t block[RECORD_BLOCK];
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && i < RECORD_BLANK; i++) {
+		record_blank(block, i, log->key);
+		r = log->disk->ops->write(log->disk, own(log), block, sizeof(block),
+		                          log->end + (uint64_t)i * RECORD_BLOCK);
+	}
+	return r;
+}
+
+/* Whether the blank stands as it was written. */
+static int blank_look(struct pagelog *log, bool *stands)
+{
+	uint8_t block[RECORD_BLOCK], found[RECORD_BLOCK];
+
+	*stands = true;
+	for (uint32_t i = 0; *stands && i < RECORD_BLANK; i++) {
+		const int r = log->disk->ops->read(log->disk, own(log), found, sizeof(found),
+		                                   log->end + (uint64_t)i * RECORD_BLOCK);
+
+		if (r < 0)
+			return r;
+		record_blank(block, i, log->key);
+		*stands = r == 0 && memcmp(found, block, sizeof(block)) == 0;
+	}
+	return 0;
+}
+
+/* --- Judging the end --- */
+
 /* What stands behind the end: heads of the commit that should be there, or of later ones. */
 struct behind {
 	uint64_t seq_end; /* above the highest seq; 0: none */
@@ -739,14 +795,17 @@ static int look_behind(struct pagelog *log, struct record_head *h, struct behind
 static int judge_end(struct pagelog *log, struct record_head *h, const struct mark *before, uint64_t seen_end,
                      struct pagelog_report *report)
 {
-	struct behind behind;
-	int r = look_behind(log, h, &behind);
+	struct behind behind = { 0 };
+	bool blank = false;
+	int r = is_anew(log) ? blank_look(log, &blank) : 0;
 
+	if (r == 0 && !blank)
+		r = look_behind(log, h, &behind);
 	if (r != 0)
 		return r;
 	if (behind.seq_end > log->seq + 1)
 		report->cut = PAGELOG_BROKEN;
-	else if (log->seq > (log->begun ? 1 : 0))
+	else if (log->seq > 0 && !is_anew(log))
 		r = commit_check(log, before, h);
 	if (r == HEAD_NONE && behind.seq_end > 0) {
 		report->cut = PAGELOG_BROKEN;
@@ -952,7 +1011,7 @@ int pagelog_mount(struct pagelog **out, const struct pagelog_place *where, const
 		log->readonly |= report->cut == PAGELOG_BROKEN;
 	}
 	/* The last commit may not be on the disk yet, when the process died before its sync came back. */
-	if (r == 0 && !log->readonly)
+	if (r == 0 && !log->readonly && log->seq > 0 && !is_anew(log))
 		r = log->disk->ops->sync(log->disk, own(log));
 	if (r == 0 && !log->readonly)
 		r = level(log);
@@ -966,7 +1025,21 @@ int pagelog_mount(struct pagelog **out, const struct pagelog_place *where, const
 
 /* --- Anew --- */
 
-/* All pages of log as the one commit of next, which is then as long as log. */
+/* The blank behind the one commit of next, which becomes as long as log, and both longer where that is not
+ * enough. */
+static int copy_end(struct pagelog *next, struct pagelog *log)
+{
+	const uint64_t blank_end = next->end + RECORD_BLANK * RECORD_BLOCK;
+	int r = blank_end > *own_size(log) ? grow_to(log, whole_steps(blank_end), 0) : 0;
+
+	if (r == 0)
+		r = grow_to(next, *own_size(log), blank_end);
+	if (r == 0)
+		r = blank_write(next);
+	return r == 0 ? next->disk->ops->sync(next->disk, own(next)) : r;
+}
+
+/* All pages of log as the one commit of next. */
 static int copy_all(struct pagelog *next, struct pagelog *log)
 {
 	uint8_t page[RECORD_PAGE];
@@ -984,9 +1057,7 @@ static int copy_all(struct pagelog *next, struct pagelog *log)
 		pagelog_resize(next, log->db_pages);
 		r = pagelog_commit(next);
 	}
-	if (r == 0)
-		r = grow_to(next, *own_size(log), 0);
-	return r == 0 ? next->disk->ops->sync(next->disk, own(next)) : r;
+	return r == 0 ? copy_end(next, log) : r;
 }
 
 /* log goes on as next, which is freed. */

@@ -127,6 +127,18 @@ int record_open_head(struct record_head *out, const uint8_t in[static RECORD_BLO
 	return head_decode(out, SPAN(plain));
 }
 
+void record_blank(uint8_t out[static RECORD_BLOCK], uint32_t block, const struct sym_key *k)
+{
+	static const uint8_t zeros[RECORD_BLOCK], nonce[crypto_stream_chacha20_ietf_NONCEBYTES];
+	struct sym_key key;
+
+	assert(block < RECORD_BLANK);
+	b2(key.b, sizeof(key.b), "fl1:blank", KEY_SPAN(k), SPAN_NONE);
+	crypto_stream_chacha20_ietf_xor_ic(out, zeros, sizeof(zeros), nonce, block * (RECORD_BLOCK / 64),
+	                                   key.b);
+	sodium_memzero(&key, sizeof(key));
+}
+
 static void page_ad(uint8_t ad[static PAGE_AD], uint32_t pgno, uint64_t seq)
 {
 	struct writer w = writer_on(ad, PAGE_AD);

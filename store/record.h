@@ -16,6 +16,7 @@ enum {
 	RECORD_MAC = 16,
 	RECORD_SEALED = RECORD_NONCE + RECORD_PAGE + RECORD_MAC, /* a page in the log */
 	RECORD_PAGES_MAX = 997,
+	RECORD_BLANK = 8, /* blocks behind the one commit of a log made anew */
 };
 enum { RECORD_SHUT = 1 }; /* outcome: not sealed under this key for this place, or not as the format says */
 
@@ -48,6 +49,8 @@ void record_seal_page(uint8_t out[static RECORD_SEALED], const uint8_t page[stat
                       uint32_t pgno, uint64_t seq, const struct sym_key *k);
 must_check int record_open_page(uint8_t page[static RECORD_PAGE], const uint8_t in[static RECORD_SEALED],
                                 uint32_t pgno, uint64_t seq, const struct sym_key *k);
+/* One block of what stands behind the one commit of a log made anew until the next one is written. */
+void record_blank(uint8_t out[static RECORD_BLOCK], uint32_t block, const struct sym_key *k);
 /* The hash of the page MACs, one after the other, that a head holds. */
 void record_macs(struct hash32 *out, struct span macs);
 /* The MAC of a sealed head, or of a sealed page of len bytes: its end. */

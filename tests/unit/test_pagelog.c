@@ -489,6 +489,128 @@ static void a_compacted_log_is_never_taken_for_empty(void **state)
 	sim_disk_deinit(&d);
 }
 
+/* --- The blank --- */
+
+/* A life whose log was made anew with one commit of so many pages, and is closed. */
+static void anew_init(struct sim_disk *d, struct life *l, uint32_t pages)
+{
+	sim_disk_init(d);
+	life_init(l, &d->base, "v");
+	assert_int_equal(life_create(l), 0);
+	assert_int_equal(life_mount(l), 0);
+	for (uint32_t pgno = 1; pgno <= pages; pgno++)
+		put(l->log, pgno, (uint8_t)pgno);
+	assert_int_equal(pagelog_commit(l->log), 0);
+	assert_int_equal(run_step(l, 3), 0);
+	life_close(l);
+}
+
+/* The bytes of that log's blank as they must be. */
+static void blank_of(const struct life *l, uint8_t out[static RECORD_BLANK * RECORD_BLOCK])
+{
+	struct sym_key k;
+
+	record_key(&k, &l->match.content.vk);
+	for (uint32_t i = 0; i < RECORD_BLANK; i++)
+		record_blank(out + (size_t)i * RECORD_BLOCK, i, &k);
+}
+
+static void a_log_made_anew_is_as_long_as_its_blank_and_the_others(void **state)
+{
+	/* The blank behind 244 pages ends where the first step does; the commit of 252 pages ends there
+	 * itself. */
+	static const uint32_t pages[] = { 1, 243, 244, 246, 252, 253 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(pages); i++) {
+		uint8_t want[RECORD_BLANK * RECORD_BLOCK], found[sizeof(want)];
+		const uint64_t end = record_len(pages[i]);
+		struct sim_disk d;
+		struct life l;
+		uint64_t len, other;
+
+		anew_init(&d, &l, pages[i]);
+		assert_true(sim_disk_find(&d, "v/0", &len));
+		assert_true(sim_disk_find(&d, "v/1", &other));
+		assert_true(len == other && len % PAGELOG_STEP == 0);
+		assert_int_equal(len, end + sizeof(want) > PAGELOG_STEP ? 2 * PAGELOG_STEP : PAGELOG_STEP);
+		blank_of(&l, want);
+		sim_disk_peek(&d, "v/0", found, sizeof(found), end);
+		assert_memory_equal(found, want, sizeof(want));
+		assert_int_equal(life_mount(&l), 0);
+		assert_int_equal(l.report.end, end);
+		life_close(&l);
+		sim_disk_deinit(&d);
+	}
+}
+
+/* Reads and syncs of one mount of the log alone. */
+static void count_mount(struct sim_disk *d, struct life *l, uint64_t *reads, uint64_t *syncs)
+{
+	const uint64_t reads_before = d->count[SIM_DISK_READ], syncs_before = d->count[SIM_DISK_SYNC];
+
+	assert_int_equal(life_mount(l), 0);
+	assert_int_equal(l->report.cut, PAGELOG_WHOLE);
+	*reads = d->count[SIM_DISK_READ] - reads_before;
+	*syncs = d->count[SIM_DISK_SYNC] - syncs_before;
+	life_close(l);
+}
+
+static void a_blank_that_stands_ends_the_look(void **state)
+{
+	struct sim_disk d;
+	struct life l;
+	uint64_t reads, syncs, more, later;
+
+	(void)state;
+	anew_init(&d, &l, 3);
+	count_mount(&d, &l, &reads, &syncs);
+	assert_int_equal(syncs, 0);
+	/* One bit of its last block: everything is looked through, and nothing is found. */
+	sim_disk_flip(&d, "v/0", record_len(3) + RECORD_BLANK * RECORD_BLOCK - 1, 7);
+	count_mount(&d, &l, &more, &syncs);
+	assert_true(more > reads);
+	assert_int_equal(syncs, 0);
+	/* A later commit may not be on the disk yet. */
+	assert_int_equal(life_mount(&l), 0);
+	put(l.log, 1, 9);
+	assert_int_equal(pagelog_commit(l.log), 0);
+	life_close(&l);
+	count_mount(&d, &l, &later, &syncs);
+	assert_int_equal(syncs, 1);
+	sim_disk_deinit(&d);
+}
+
+static void what_was_written_over_a_blank_is_not_cut_off(void **state)
+{
+	const uint64_t end = record_len(3);
+	uint8_t blank[RECORD_BLANK * RECORD_BLOCK];
+	struct sim_disk d;
+	struct life l;
+
+	(void)state;
+	anew_init(&d, &l, 3);
+	blank_of(&l, blank);
+	assert_int_equal(life_mount(&l), 0);
+	for (uint8_t i = 1; i <= 4; i++) {
+		put(l.log, 1, i);
+		assert_int_equal(pagelog_commit(l.log), 0);
+	}
+	life_close(&l);
+	/* The disk forgot to write the first commit, all three blocks of it. */
+	sim_disk_poke(&d, "v/0", blank, 3 * RECORD_BLOCK, end);
+	assert_int_equal(life_mount(&l), PAGELOG_DAMAGED);
+	assert_int_equal(l.report.cut, PAGELOG_BROKEN);
+	assert_int_equal(l.report.commits, 1);
+	assert_int_equal(l.report.bytes_cut, 4 * record_len(1));
+	life_close(&l);
+	/* Three commits, and all of the blank but its last block. */
+	sim_disk_poke(&d, "v/0", blank, sizeof(blank) - RECORD_BLOCK, end);
+	assert_int_equal(life_mount(&l), PAGELOG_DAMAGED);
+	life_close(&l);
+	sim_disk_deinit(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -499,6 +621,9 @@ int main(void)
 		cmocka_unit_test(a_full_disk_refuses_and_works_on),
 		cmocka_unit_test(sqlite_is_kept_to_its_settings),
 		cmocka_unit_test(a_compacted_log_is_never_taken_for_empty),
+		cmocka_unit_test(a_log_made_anew_is_as_long_as_its_blank_and_the_others),
+		cmocka_unit_test(a_blank_that_stands_ends_the_look),
+		cmocka_unit_test(what_was_written_over_a_blank_is_not_cut_off),
 		cmocka_unit_test(a_crash_at_any_operation_loses_nothing_told),
 		cmocka_unit_test(an_error_at_any_operation_loses_nothing_told),
 	};
