@@ -342,6 +342,17 @@ void control_notice(struct control *c, const struct effect *e, struct span text)
 	}
 }
 
+void control_room(struct control *c, enum loop_room room)
+{
+	if (c == NULL)
+		return;
+	for (struct face *f = c->faces, *next; f != NULL; f = next) {
+		next = f->next;
+		if (f->follows)
+			tell(f, lines_room(room));
+	}
+}
+
 void control_failed(struct control *c, int err)
 {
 	if (c == NULL)

@@ -31,6 +31,7 @@ void control_close(struct control *c, void (*closed)(void *arg), void *arg);
 void control_resume(struct control *c);
 void control_reply(struct control *c, const struct effect *e, struct span text);
 void control_notice(struct control *c, const struct effect *e, struct span text);
+void control_room(struct control *c, enum loop_room room);
 /* The turn was undone: every request that waits for its reply has failed. */
 void control_failed(struct control *c, int err);
 

@@ -55,6 +55,10 @@ static const char *const states[] = {
 	[CONTACT_PENDING] = "pending", [CONTACT_CONFIRMED] = "confirmed", [CONTACT_MET] = "met"
 };
 
+static const char *const rooms[] = {
+	[LOOP_ROOM_ENOUGH] = "enough", [LOOP_ROOM_LOW] = "low", [LOOP_ROOM_NONE] = "none"
+};
+
 struct word {
 	const char *word;
 	enum lines_kind kind;
@@ -333,6 +337,14 @@ json_t *lines_event(const struct loop *l, const struct effect *e, struct span te
 	return o;
 }
 
+json_t *lines_room(enum loop_room room)
+{
+	json_t *o = event("room");
+
+	json_object_set_new(o, "room", json_string(rooms[room]));
+	return o;
+}
+
 json_t *lines_locked(void)
 {
 	return event("locked");
@@ -403,6 +415,7 @@ static int look_status(json_t *reply, const struct asked *a, const struct loop *
 	       json_object_set_new(reply, "looking", json_boolean(node_is_looking(n))) |
 	       json_object_set_new(reply, "clock_wrong", json_boolean(node_clock_is_wrong(n))) |
 	       json_object_set_new(reply, "on_battery", json_boolean(loop_on_battery(l))) |
+	       json_object_set_new(reply, "room", json_string(rooms[loop_room(l)])) |
 	       (loop_options(l)->report == NULL
 	                ? 0
 	                : json_object_set_new(reply, "report", json_string(loop_options(l)->report)));

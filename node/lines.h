@@ -48,6 +48,7 @@ json_t *lines_error(json_int_t id, const char *word, const char *text);
 json_t *lines_reply(json_int_t id, const struct request *request, const struct effect *e, struct span text);
 /* The event of a notice. */
 json_t *lines_event(const struct loop *l, const struct effect *e, struct span text);
+json_t *lines_room(enum loop_room room);
 json_t *lines_locked(void);
 
 #endif

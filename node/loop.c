@@ -20,7 +20,7 @@ struct loop {
 	uv_loop_t uv;
 	uv_idle_t idle;
 	uv_check_t check;
-	uv_timer_t tick, power, tidy;
+	uv_timer_t tick, power, tidy, look;
 	uv_signal_t signals[COUNT_OF(locking_signals)];
 	size_t signals_open;
 	struct lan *lan;
@@ -33,7 +33,9 @@ struct loop {
 	int failure; /* of the open turn */
 	bool locking;
 	bool untidy;
+	bool tidy_failed; /* today, for want of room */
 	bool on_battery;
+	enum loop_room room;
 	unsigned restarts;
 	uint64_t failed_us;
 	int result;
@@ -64,6 +66,8 @@ static void keep_going(uv_idle_t *idle)
 static void feed(struct loop *l, struct event *ev)
 {
 	if (l->failure != 0 || l->locking || l->options->read_only)
+		return;
+	if (l->room == LOOP_ROOM_NONE && ev->kind != EV_REQUEST)
 		return;
 	ev->now_us = now_us();
 	ev->clock = wall_clock();
@@ -138,6 +142,7 @@ static void on_tidy(uv_timer_t *timer)
 {
 	struct loop *l = timer->data;
 
+	l->tidy_failed = false;
 	l->untidy = l->options->tidy != NULL && !l->options->read_only;
 }
 
@@ -153,6 +158,56 @@ int loop_request(struct loop *l, const struct request *request)
 		return ERR_READONLY;
 	feed(l, &(struct event){ .kind = EV_REQUEST, .request = request });
 	return 0;
+}
+
+/* ---- Room on the disk ------------------------------------------------------ */
+
+static void feed_room(struct loop *l)
+{
+	feed(l, &(struct event){ .kind = EV_ROOM, .room_low = l->room == LOOP_ROOM_LOW });
+}
+
+static void look_at_room(struct loop *l, bool now);
+
+static void on_look(uv_timer_t *timer)
+{
+	look_at_room(timer->data, true);
+}
+
+static void set_room(struct loop *l, enum loop_room room)
+{
+	const enum loop_room before = l->room;
+
+	if (room == before)
+		return;
+	l->room = room;
+	if (room == LOOP_ROOM_ENOUGH)
+		uv_timer_stop(&l->look);
+	else
+		uv_timer_start(&l->look, on_look, LOOP_ROOM_MS, LOOP_ROOM_MS);
+	control_room(l->control, room);
+	feed_room(l);
+	if (before == LOOP_ROOM_NONE)
+		feed_network(l);
+}
+
+static void look_at_room(struct loop *l, bool now)
+{
+	int found = LOOP_ROOM_ENOUGH;
+
+	if (l->locking)
+		return;
+	if (l->options->room != NULL)
+		found = l->options->room(l->options->arg, now);
+	if (found == LOOP_ROOM_TIDY && !l->tidy_failed) {
+		l->untidy = true;
+		return;
+	}
+	if (found == LOOP_ROOM_TIDY)
+		found = LOOP_ROOM_LOW;
+	/* What is gone is not back before there is enough: a little would be gone again at once. */
+	if (found == LOOP_ROOM_ENOUGH || (found == LOOP_ROOM_LOW && l->room == LOOP_ROOM_ENOUGH))
+		set_room(l, (enum loop_room)found);
 }
 
 /* ---- The end of a turn ----------------------------------------------------- */
@@ -236,10 +291,12 @@ static int open_node(struct loop *l)
 	return r;
 }
 
-/* PROTOCOL section 8, crash rule 4: the state is unknown, only the disk says what it is. */
+/* PROTOCOL section 8, crash rule 4: the state is unknown, only the disk says what it is. A disk that is full
+ * is not broken: that may happen as often as it likes. */
 static void start_again(struct loop *l, int failure)
 {
 	const uint64_t now = now_us();
+	const bool full = failure == ERR_FULL;
 
 	if (now - l->failed_us > LOOP_RESTART_CALM_S * UINT64_C(1000000))
 		l->restarts = 0;
@@ -249,12 +306,15 @@ static void start_again(struct loop *l, int failure)
 	l->failure = 0;
 	shut_node(l);
 	lan_drop_paths(l->lan);
-	l->result = l->restarts++ < LOOP_RESTARTS_MAX ? open_node(l) : failure;
+	l->result = full || l->restarts++ < LOOP_RESTARTS_MAX ? open_node(l) : failure;
 	if (l->result != 0) {
 		fprintf(stderr, "flyleaf: the notebook: %s; stopping\n", err_str(l->result));
 		loop_lock(l);
 	}
 	control_failed(l->control, failure);
+	if (full)
+		set_room(l, LOOP_ROOM_NONE);
+	feed_room(l);
 	feed_network(l);
 }
 
@@ -273,10 +333,12 @@ static void end_turn(struct loop *l)
 	uv_idle_stop(&l->idle);
 	if (r == 0)
 		r = release(l);
-	if (r == 0)
-		arm(l);
-	else
+	if (r != 0) {
 		start_again(l, r);
+		return;
+	}
+	arm(l);
+	look_at_room(l, false);
 }
 
 static void tidy(struct loop *l)
@@ -284,8 +346,11 @@ static void tidy(struct loop *l)
 	const int r = l->options->tidy(l->options->arg);
 
 	l->untidy = false;
-	if (r != 0)
+	l->tidy_failed = r == ERR_FULL;
+	if (r != 0 && r != ERR_FULL)
 		start_again(l, r);
+	else
+		look_at_room(l, true);
 }
 
 static void handle_closed(uv_handle_t *handle)
@@ -302,7 +367,7 @@ static void close_all(struct loop *l)
 {
 	uv_handle_t *const handles[] = { (uv_handle_t *)&l->idle, (uv_handle_t *)&l->check,
 		                         (uv_handle_t *)&l->tick, (uv_handle_t *)&l->power,
-		                         (uv_handle_t *)&l->tidy };
+		                         (uv_handle_t *)&l->tidy, (uv_handle_t *)&l->look };
 
 	for (size_t i = 0; i < COUNT_OF(handles); i++)
 		uv_close(handles[i], handle_closed);
@@ -363,6 +428,11 @@ const struct lan *loop_lan(const struct loop *l)
 	return l->lan;
 }
 
+enum loop_room loop_room(const struct loop *l)
+{
+	return l->room;
+}
+
 bool loop_on_battery(const struct loop *l)
 {
 	return l->on_battery;
@@ -372,9 +442,9 @@ static int init_handles(struct loop *l)
 {
 	int r = uv_idle_init(&l->uv, &l->idle) | uv_check_init(&l->uv, &l->check) |
 	        uv_timer_init(&l->uv, &l->tick) | uv_timer_init(&l->uv, &l->power) |
-	        uv_timer_init(&l->uv, &l->tidy);
+	        uv_timer_init(&l->uv, &l->tidy) | uv_timer_init(&l->uv, &l->look);
 
-	l->check.data = l->tick.data = l->power.data = l->tidy.data = l;
+	l->check.data = l->tick.data = l->power.data = l->tidy.data = l->look.data = l;
 	r |= uv_check_start(&l->check, on_check) |
 	     uv_timer_start(&l->power, on_power, LOOP_POWER_MS, LOOP_POWER_MS) |
 	     uv_timer_start(&l->tidy, on_tidy, LOOP_TIDY_MS, LOOP_TIDY_MS);
@@ -403,6 +473,8 @@ int loop_run(const struct loop_options *options)
 	r = init_handles(l);
 	if (r == 0)
 		r = open_node(l);
+	if (r == 0 && !options->read_only)
+		look_at_room(l, true);
 	if (r == 0 && !options->read_only)
 		r = lan_new(&l->lan, &l->uv, &options->lan, &lan_callbacks, l);
 	if (r == 0 && options->home != NULL)

@@ -7,6 +7,7 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 static int failed(void)
@@ -137,6 +138,17 @@ static int posix_allocate(struct disk *d, int file, uint64_t size)
 	return failed();
 }
 
+static int posix_room(struct disk *d, const char *path, uint64_t *out)
+{
+	struct statvfs st;
+
+	(void)d;
+	if (statvfs(path, &st) != 0)
+		return failed();
+	*out = (uint64_t)st.f_bavail * st.f_frsize;
+	return 0;
+}
+
 static int posix_make_dir(struct disk *d, const char *path)
 {
 	(void)d;
@@ -181,6 +193,7 @@ struct disk *disk_posix(void)
 		.evict = posix_evict,
 		.truncate = posix_truncate,
 		.allocate = posix_allocate,
+		.room = posix_room,
 		.make_dir = posix_make_dir,
 		.sync_dir = posix_sync_dir,
 		.rename = posix_rename,

@@ -38,6 +38,8 @@ struct disk_ops {
 	int (*truncate)(struct disk *d, int file, uint64_t size);
 	/* Room on the disk for size bytes, and that size; 0 too where the file system cannot. */
 	int (*allocate)(struct disk *d, int file, uint64_t size);
+	/* How many bytes of the disk that path is on are free for us. */
+	int (*room)(struct disk *d, const char *path, uint64_t *out);
 	int (*make_dir)(struct disk *d, const char *path); /* 0700; ERR_EXISTS where there is anything */
 	int (*sync_dir)(struct disk *d, const char *path);
 	int (*rename)(struct disk *d, const char *from, const char *to);

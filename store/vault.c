@@ -1,6 +1,7 @@
 #include "store/vault.h"
 
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "store/pagevfs.h"
@@ -20,6 +21,9 @@ struct vault {
 	struct pagelog *log;
 	struct pagevfs *vfs;
 	struct store *store;
+	int room;           /* what vault_room() found last, */
+	uint64_t looked_at; /* where the log ended then; */
+	bool looked;        /* if it did */
 };
 
 /* ---- A guess ---------------------------------------------------------------- */
@@ -98,6 +102,7 @@ void vault_forget(struct vault *v)
 	v->vfs = NULL;
 	v->log = NULL;
 	v->keys = NULL;
+	v->looked = false;
 }
 
 void vault_close(struct vault *v)
@@ -181,6 +186,55 @@ int vault_compact(struct vault *v)
 	if (pagelog_readonly(v->log) || pagelog_commits(v->log) <= 1)
 		return 0;
 	return pagelog_compact(v->log, v->slots, &v->keys->match, &v->keys->kek);
+}
+
+static int log_size(const struct vault *v, uint64_t *out)
+{
+	char name[16], path[DISK_PATH_MAX];
+	int file, r;
+
+	snprintf(name, sizeof(name), "%u", v->keys->match.place);
+	r = disk_path(path, v->dir, name);
+	if (r == 0)
+		r = v->disk->ops->open(v->disk, &file, path, DISK_READ);
+	if (r != 0)
+		return r < 0 ? r : ERR_CORRUPT;
+	r = v->disk->ops->size(v->disk, file, out);
+	v->disk->ops->close(v->disk, file);
+	return r;
+}
+
+/* All logs grow together, and a compaction needs a second one of ours beside them. */
+static int judge_room(const struct vault *v, uint64_t size, uint64_t room)
+{
+	const uint64_t end = pagelog_end(v->log), used = (uint64_t)pagelog_pages(v->log) * RECORD_SEALED;
+	const uint64_t waste = end - MIN(end, used);
+	const uint64_t spare = room - MIN(room, size);
+	const bool may_compact = room >= size && pagelog_commits(v->log) > 1;
+	const bool low = size - MIN(size, end) + spare / slots_places(v->slots) < VAULT_RESERVE;
+
+	if (may_compact && (waste > used + VAULT_WASTE_MAX || (low && waste > VAULT_RESERVE)))
+		return VAULT_ROOM_TIDY;
+	return low ? VAULT_ROOM_LOW : 0;
+}
+
+int vault_room(struct vault *v, bool now)
+{
+	const uint64_t end = pagelog_end(v->log);
+	uint64_t size, room;
+	int r;
+
+	if (v->looked && !now && end >= v->looked_at && end - v->looked_at < VAULT_LOOK_BYTES)
+		return v->room;
+	r = log_size(v, &size);
+	if (r == 0)
+		r = v->disk->ops->room(v->disk, v->dir, &room);
+	if (r != 0)
+		return r;
+	v->room = judge_room(v, size, room);
+	v->looked_at = end;
+	v->looked = true;
+	return v->room;
 }
 
 int vault_lock(struct vault *v)

@@ -27,6 +27,19 @@ enum {
 	VAULT_FOREIGN = SLOTS_FOREIGN,
 };
 
+/* How much room there is. */
+enum {
+	VAULT_ROOM_LOW =
+	        1, /* none for what others send: the rest is for the own person, and for vault_compact() */
+	VAULT_ROOM_TIDY = 2, /* vault_compact() wins a good deal */
+};
+enum {
+	VAULT_RESERVE = 8 << 20, /* bytes of the log: below, room is low; */
+	VAULT_WASTE_MAX =
+	        64 << 20, /* the same, besides as much as is of use: above, it is worth a compaction; */
+	VAULT_LOOK_BYTES = 256 << 10 /* written, until it is looked at again */
+};
+
 struct vault;
 
 /* From a pass-phrase to a key. vault_guess_wipe() it. */
@@ -76,6 +89,11 @@ struct store *vault_store(const struct vault *v);
  * nothing was written since the last time. Between two turns only; takes as long as writing all rows. After
  * an error the notebook must be locked. */
 must_check int vault_compact(struct vault *v);
+
+/* Looks at the disk and the log of the open notebook, or remembers what it saw when little was written since
+ * and it need not be known now. Room for a compaction, a second log of ours, is never counted. Returns 0,
+ * VAULT_ROOM_LOW, VAULT_ROOM_TIDY or an enum err. */
+must_check int vault_room(struct vault *v, bool now);
 
 /* Compacts, then closes the notebook and forgets its keys, these two whatever happens. The vault stays found.
  * Returns what the compaction did. */

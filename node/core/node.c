@@ -212,6 +212,9 @@ static int handle(struct node *n, const struct event *ev)
 	case EV_PATH_REFUSED:
 		session_path_refused(n, ev->path);
 		return 0;
+	case EV_ROOM:
+		n->room_low = ev->room_low;
+		return 0;
 	case EV_REQUEST:
 		return request_handle(n, ev->request);
 	case EV_LOCK:

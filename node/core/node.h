@@ -34,6 +34,7 @@ enum event_kind {
 	EV_PATH_FAILED,  /* a path could not be opened or broke: it is closed */
 	EV_PATH_REFUSED, /* the other side's system says that nobody listens; only a hint, anybody can forge
 	                    it */
+	EV_ROOM,         /* the disk's room changed */
 	EV_REQUEST,      /* a person asks for something */
 	EV_LOCK,         /* the last event: the links are ended with a farewell */
 };
@@ -73,6 +74,7 @@ struct event {
 	const struct address *locals; /* EV_NETWORK: our addresses, one for each interface and family */
 	size_t locals_len;
 	bool on_battery; /* EV_NETWORK */
+	bool room_low;   /* EV_ROOM: nothing more is taken from others until it is enough again */
 	const struct request *request;
 };
 

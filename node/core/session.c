@@ -520,7 +520,7 @@ int session_timers(struct node *n)
 	return r;
 }
 
-static uint64_t deadline_of(const struct session *s)
+static uint64_t deadline_of(const struct node *n, const struct session *s)
 {
 	uint64_t due;
 
@@ -531,7 +531,7 @@ static uint64_t deadline_of(const struct session *s)
 		if (s->more)
 			return 0;
 		due = MIN(recovery_deadline_us(&s->recovery), received_deadline_us(&s->received));
-		due = MIN(due, sync_deadline_us(s->contact, &s->sync));
+		due = MIN(due, sync_deadline_us(n, s->contact, &s->sync));
 		return MIN(due, s->keepalive_us);
 	default:
 		return MIN(s->next_flight_us, s->began_us + HANDSHAKE_S * SECOND_US);
@@ -543,7 +543,7 @@ uint64_t session_deadline_us(const struct node *n)
 	uint64_t due = NEVER_US;
 
 	for (const struct session *s = n->sessions; s != NULL; s = s->next)
-		due = MIN(due, deadline_of(s));
+		due = MIN(due, deadline_of(n, s));
 	return due;
 }
 

@@ -55,6 +55,7 @@ struct node {
 	uint64_t now_us, clock;    /* of the event that is being handled */
 	uint64_t latest_clock;     /* the latest that the store has seen */
 	bool clock_was_wrong;      /* the notice was given */
+	bool room_low;             /* nothing that others send is taken */
 	uint64_t running_before_s; /* how long this notebook ran in earlier times */
 	uint64_t began_us;         /* the first event of this time; 0: none yet */
 	struct effects *fx;        /* of the step that is being made */

@@ -7,9 +7,10 @@
  * Envelopes are opened in the order of their numbers, so that each author's order is kept
  * and nothing is shown twice: what is below conversation.received was stored before.
  *
- * From a contact that has used up its quota nothing is opened: what came waits in in[], and
- * the other side, which hears of nothing being stored, comes to a halt at ENVELOPES_AHEAD
- * and keeps the rest. The session goes on, and so does what we send.
+ * From a contact that has used up its quota, and from all while the disk has no room,
+ * nothing is opened: what came waits in in[], and the other side, which hears of nothing
+ * being stored, comes to a halt at ENVELOPES_AHEAD and keeps the rest. The session goes on,
+ * and so does what we send.
  *
  * A vault that was put back to an older state is noticed when the first states come, by
  * both sides alike (states_disagree). Both then say a fresh R', take a new ratchet under
@@ -408,7 +409,7 @@ int sync_take(struct node *n, struct contact *c, struct sync *y)
 {
 	int r = 0;
 
-	while (r == 0 && is_whole(y->in[0])) {
+	while (r == 0 && !n->room_low && is_whole(y->in[0])) {
 		if (!contact_may_send(c, n->now_us)) {
 			if (!c->held)
 				effect_notice(n->fx, NOTICE_HELD, c->record.id, 0, SPAN_NONE);
@@ -421,11 +422,11 @@ int sync_take(struct node *n, struct contact *c, struct sync *y)
 	return r;
 }
 
-uint64_t sync_deadline_us(const struct contact *c, const struct sync *y)
+uint64_t sync_deadline_us(const struct node *n, const struct contact *c, const struct sync *y)
 {
-	return c->held && is_whole(y->in[0]) && contact_may_send(c, quota_until_us(&c->quota))
-	               ? quota_until_us(&c->quota)
-	               : NEVER_US;
+	const uint64_t until = quota_until_us(&c->quota);
+
+	return c->held && !n->room_low && is_whole(y->in[0]) && contact_may_send(c, until) ? until : NEVER_US;
 }
 
 static int piece_frame(struct node *n, struct contact *c, struct sync *y, const struct frame_piece *f)

@@ -65,7 +65,7 @@ must_check int sync_frame(struct node *n, struct contact *c, struct sync *y, con
 /* Opens what came and was held back, as far as it is taken now. Returns 0, SYNC_BROKEN or an enum err. */
 must_check int sync_take(struct node *n, struct contact *c, struct sync *y);
 /* When that is worth a try, at the latest; UINT64_MAX: nothing is held back. */
-uint64_t sync_deadline_us(const struct contact *c, const struct sync *y);
+uint64_t sync_deadline_us(const struct node *n, const struct contact *c, const struct sync *y);
 /* Packs what waits, as far as the window goes. Returns 0 or an enum err. */
 must_check int sync_pack(struct node *n, struct contact *c, struct sync *y);
 

@@ -256,18 +256,24 @@ def read_only_vault(g):
     ends(ro, SYSTEM, "flyleaf: ")
 
 
+def move_to_small_disk(node, room):
+    """The node's home, on a disk of its own with so much room."""
+    size = sum(os.path.getsize(os.path.join(d, f)) for d, _, fs in os.walk(node.home) for f in fs)
+    small = node.home + ".small"
+    os.mkdir(small)
+    lab.run("mount", "-t", "tmpfs", "-o", f"size={size + room}", "none", small)
+    lab.run("cp", "-a", node.home + "/.", small)
+    node.home = small
+    lab.run("chown", f"{node.user}:{node.user}", small)
+    os.chmod(small, 0o700)
+    return small
+
+
 def disk_full(g):
     """In the middle of a message: it is refused, all that was taken is there, and with room again all goes on."""
     ana, ben = g.paired()
     ana.lock()
-    size = sum(os.path.getsize(os.path.join(d, f)) for d, _, fs in os.walk(ana.home) for f in fs)
-    small = ana.home + ".small"
-    os.mkdir(small)
-    lab.run("mount", "-t", "tmpfs", "-o", f"size={size + (3 << 20)}", "none", small)
-    lab.run("cp", "-a", ana.home + "/.", small)
-    ana.home = small
-    lab.run("chown", f"{ana.user}:{ana.user}", small)
-    os.chmod(small, 0o700)
+    small = move_to_small_disk(ana, 3 << 20)
     ana.start()
     ben.kill()  # so that nothing is stored, and all waits
     taken, failed = [], 0
@@ -290,13 +296,64 @@ def disk_full(g):
     ana.start()
     got = [int(m["text"].split()[0]) for m in ana.read("Ben")]
     lab.check(got == taken, "what was taken is not there after a kill on a full disk")
-    lab.run("mount", "-o", f"remount,size={size * 4 + (64 << 20)}", small)
+    for i in range(10):
+        refused("failed", ana, "send", name="Ben", text="z" * 32000)
+    lab.check(ana.ask("status")["room"] == "none", "status does not say that the disk is full")
+    lab.check("disk            is full" in ana.cli("status")[1], "flyleaf status does not say it")
+    used = cpu_s(ana)
+    time.sleep(3)
+    lab.check(cpu_s(ana) - used < 0.5, "the node is busy with waiting for room")
+    lab.run("mount", "-o", f"remount,size=200M", small)
     ana.ask("send", name="Ben", text=f"{len(taken)} the last")
     ben.start()
     lab.wait("all to be stored", lambda: ana.contact("Ben")["waiting"] == 0, 90)
     got = [int(m["text"].split()[0]) for m in ben.read("Ana")]
     lab.check(got == taken + [len(taken)], "Ben has something else")
+    lab.check(ana.ask("status")["room"] == "enough", "there is room again, and it does not say so")
     print(f"# {len(taken)} messages fitted; with room again all of them arrived")
+
+
+def cpu_s(node):
+    """How much time of a processor the node has used."""
+    with open(f"/proc/{node.process.pid}/stat") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def flood(g):
+    """Ben sends more than Ana's disk takes: she goes on to write and to lock, he keeps what was not taken."""
+    ana, ben = g.paired()
+    ana.lock()
+    small = move_to_small_disk(ana, 28 << 20)
+    ana.start()
+    text = "y" * 31000
+    count = 0
+    while ana.ask("status")["room"] == "enough":
+        lab.check(count < 3000, "the disk does not get full")
+        for _ in range(20):
+            ben.ask("send", name="Ana", text=f"{count} {text}")
+            count += 1
+        time.sleep(0.1)
+    for _ in range(100):
+        ben.ask("send", name="Ana", text=f"{count} {text}")
+        count += 1
+    lab.check("nearly full" in ana.cli("status")[1], "flyleaf status does not say it")
+    time.sleep(3)
+    waiting = ben.contact("Ana")["waiting"]
+    lab.check(waiting > 0, "all was taken")
+    for i in range(50):
+        ana.ask("send", name="Ben", text=f"mine {i}")
+    lab.wait("her own to arrive", lambda: ana.contact("Ben")["waiting"] == 0, 60)
+    lab.check(ben.contact("Ana")["waiting"] == waiting, "something more was taken")
+    lab.check(ana.ask("status")["room"] == "low", "the room is not low any more")
+    ana.lock()
+    lab.check("without the room" not in open(ana.log).read(), "locking had no room to erase what was deleted")
+    ana.start()
+    lab.run("mount", "-o", "remount,size=200M", small)
+    lab.wait("the rest", lambda: ben.contact("Ana")["waiting"] == 0, 120)
+    got = [int(m["text"].split()[0]) for m in ana.read("Ben") if not m["own"]]
+    lab.check(got == list(range(count)), "Ana has something else")
+    print(f"# of {count} messages {count - waiting} were taken; with room again all of them")
 
 
 def two_instances(g):
@@ -567,7 +624,7 @@ def no_network(g):
     lab.check([m["text"] for m in ben.read("Ana")] == ["written without a network"], "Ben has something else")
 
 
-CHECKS = [wrong_passphrase, missing_vault, foreign_vault, truncated_vault, bit_flipped_vault, read_only_vault, disk_full, two_instances,
+CHECKS = [wrong_passphrase, missing_vault, foreign_vault, truncated_vault, bit_flipped_vault, read_only_vault, disk_full, flood, two_instances,
           unknown_contact, wrong_code, used_code, both_display, oneself, known_contact_again, numbers_that_differ, bad_names,
           invalid_text, too_long, wrong_clocks, no_network]
 

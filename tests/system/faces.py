@@ -140,7 +140,7 @@ def script(home, *words, text="", **more):
 
 
 def contact(**more):
-    return {"name": "Ana", "mode": "answer", "state": "met", "blocked": False, "linked": True, "asks_again": False,
+    return {"name": "Ana", "mode": "answer", "state": "met", "blocked": False, "linked": True, "asks_again": False, "held": False,
             "by_code": True, "paired": 1700000000, "waiting": 0, "stored_before": 0, "next": 0, **more}
 
 
@@ -258,6 +258,20 @@ def nobody_is_not_looked_for(home):
     node = Node(home, {"contacts": {"contacts": []}})
     code, _, err = script(home, "look")
     assert code == 1 and "flyleaf pair" in err and not node.asked("look")
+
+
+def status_says_what_can_be_done(home):
+    status = {"carriers": [], "room": "enough"}
+    people = [contact(name="Ana B", held=True), contact(name="Ben", asks_again=True, linked=False)]
+    node = Node(home, {"status": lambda r: status, "contacts": lambda r: {"contacts": people}})
+    out = script(home, "status")[1]
+    assert "sends too much  Ana B: the rest is taken within a day; to take no more at all: flyleaf block 'Ana B'\n" in out, out
+    assert "asks again      Ben: see that it is the person, then: flyleaf again Ben\n" in out and "disk" not in out, out
+    assert "sends too much" in script(home, "contacts")[1]
+    for room, text in (("low", "is nearly full: nothing more is taken from others"), ("none", "is full: nothing is sent or taken")):
+        status["room"] = room
+        assert "disk            " + text in script(home, "status")[1], room
+    assert len(node.asked("status")) == 3
 
 
 def a_code_that_is_not_given_is_asked_for(home):
@@ -550,7 +564,7 @@ def ctrl_c_at_the_phrase_mends_the_terminal(home):
 
 TESTS = [what_is_not_understood_is_said, help_is_everywhere, without_a_node_it_says_what_to_do,
          nothing_is_coloured_off_a_terminal, pairing_asks_for_the_number, numbers_that_differ_end_it,
-         a_name_of_two_words_is_quoted, a_wrong_text_does_not_end_two_codes, nobody_is_not_looked_for,
+         a_name_of_two_words_is_quoted, a_wrong_text_does_not_end_two_codes, nobody_is_not_looked_for, status_says_what_can_be_done,
          a_code_that_is_not_given_is_asked_for, ctrl_c_cancels_a_pairing, a_code_that_fails_is_said, without_a_terminal_confirm_compares,
          a_qr_is_drawn_and_read,
          what_others_write_is_harmless, read_gives_programs_everything, a_message_is_sent_from_all_ways,

@@ -24,7 +24,7 @@
 
 /* ---- The stand-in ---------------------------------------------------------- */
 
-/* One contact, Anna. A text that is "FAIL" fails the step; what is sent comes back as a notice. */
+/* One contact, Anna. A text that is "FAIL" or "FULL" fails the step; what is sent comes back as a notice. */
 struct node {
 	struct store *store;
 	struct contact_record anna;
@@ -32,7 +32,9 @@ struct node {
 };
 
 static struct counts { /* shared with the parent */
-	unsigned news, networks, cancels, settles, sends;
+	unsigned news, networks, cancels, settles, sends, looks, tidied;
+	int room;      /* what the disk has, enum loop_room */
+	bool room_low; /* what the node was told last */
 } * counts;
 
 #define X(name, word, text) [name] = word,
@@ -124,6 +126,8 @@ static int take_send(struct node *n, const struct request *q, struct effects *fx
 	counts->sends++;
 	if (q->text.len == 4 && memcmp(q->text.p, "FAIL", 4) == 0)
 		return ERR_IO;
+	if (q->text.len == 4 && memcmp(q->text.p, "FULL", 4) == 0)
+		return ERR_FULL;
 	r = messages_add(n->store, n->anna.id, &m);
 	if (r != 0)
 		return r;
@@ -140,6 +144,8 @@ int node_step(struct node *n, const struct event *ev, struct effects *fx)
 	const struct request *q = ev->request;
 
 	counts->networks += ev->kind == EV_NETWORK;
+	if (ev->kind == EV_ROOM)
+		counts->room_low = ev->room_low;
 	if (ev->kind != EV_REQUEST)
 		return 0;
 	if (q->kind == REQ_PAIR_CANCEL) {
@@ -227,6 +233,21 @@ static int open_rows(void *arg, struct store **out)
 	return r;
 }
 
+static int look_at_room(void *arg, bool now)
+{
+	(void)arg;
+	counts->looks += now;
+	return counts->room;
+}
+
+static int tidy(void *arg)
+{
+	(void)arg;
+	counts->tidied++;
+	counts->room = LOOP_ROOM_ENOUGH;
+	return 0;
+}
+
 static void start(struct place *p)
 {
 	static const char *const loopback[] = { "lo" };
@@ -237,9 +258,12 @@ static void start(struct place *p)
 	p->child = fork();
 	assert_int_not_equal(p->child, -1);
 	if (p->child == 0) {
-		const struct loop_options options = {
-			.open = open_rows, .home = p->home, .lan = { loopback, 1 }, .rng = random_system()
-		};
+		const struct loop_options options = { .open = open_rows,
+			                              .tidy = tidy,
+			                              .room = look_at_room,
+			                              .home = p->home,
+			                              .lan = { loopback, 1 },
+			                              .rng = random_system() };
 		int null = open("/dev/null", O_WRONLY);
 
 		dup2(null, 2);
@@ -545,6 +569,80 @@ static void a_failure_is_told_and_begun_anew(void **state)
 	close(fd);
 }
 
+static void sends(int fd, const char *text, const char *reply)
+{
+	char line[128];
+
+	snprintf(line, sizeof(line), "{\"v\":1,\"id\":1,\"do\":\"send\",\"name\":\"Anna\",\"text\":\"%s\"}",
+	         text);
+	say(fd, line);
+	assert_non_null(strstr(hear(fd), reply));
+}
+
+static void says_room(int fd, const char *room)
+{
+	say(fd, "{\"v\":1,\"id\":2,\"do\":\"status\"}");
+	assert_non_null(strstr(hear(fd), room));
+}
+
+/* As often as it likes: what fails is told, people are heard, and the network waits for room. */
+static void a_full_disk_ends_nothing(void **state)
+{
+	struct place p;
+	unsigned news, networks;
+	int fd;
+
+	(void)state;
+	start(&p);
+	fd = dial(&p);
+	sends(fd, "before", "\"ok\":true");
+	news = counts->news;
+	networks = counts->networks;
+	counts->room = LOOP_ROOM_LOW; /* a little: not enough to go on with the network */
+	for (unsigned i = 1; i <= 3 * LOOP_RESTARTS_MAX; i++) {
+		sends(fd, "FULL", "\"error\":\"failed\",\"text\":\"no space left on the disk\"");
+		says_room(fd, "\"room\":\"none\"");
+		assert_int_equal(counts->news, news + i);
+	}
+	sends(fd, "a little", "\"ok\":true");
+	says_room(fd, "\"room\":\"none\"");
+	assert_int_equal(counts->networks, networks);
+	counts->room = LOOP_ROOM_ENOUGH;
+	sends(fd, "again", "\"ok\":true"); /* after which it looks */
+	says_room(fd, "\"room\":\"enough\"");
+	assert_int_equal(counts->networks, networks + 1);
+	close(fd);
+	assert_int_equal(stop(&p, SIGTERM), 0);
+}
+
+static void the_node_is_told_of_room_and_tidying_makes_some(void **state)
+{
+	struct place p;
+	int follower, fd;
+
+	(void)state;
+	counts->tidied = 0;
+	start(&p);
+	follower = dial(&p);
+	fd = dial(&p);
+	say(follower, "{\"v\":1,\"id\":1,\"do\":\"follow\"}");
+	hear(follower);
+	counts->room = LOOP_ROOM_LOW;
+	sends(fd, "x", "\"ok\":true");
+	says_room(fd, "\"room\":\"low\"");
+	assert_true(counts->room_low);
+	assert_non_null(strstr(hear(follower), "\"event\":\"message\""));
+	assert_string_equal(hear(follower), "{\"v\":1,\"event\":\"room\",\"room\":\"low\"}");
+	counts->room = LOOP_ROOM_TIDY;
+	sends(fd, "x", "\"ok\":true");
+	says_room(fd, "\"room\":\"enough\"");
+	assert_int_equal(counts->tidied, 1);
+	assert_false(counts->room_low);
+	close(follower);
+	close(fd);
+	assert_int_equal(stop(&p, SIGTERM), 0);
+}
+
 static void another_user_is_not_heard(void **state)
 {
 	struct place p;
@@ -653,6 +751,8 @@ int main(void)
 		cmocka_unit_test(who_follows_hears_and_who_does_not_read_is_cut_off),
 		cmocka_unit_test(a_pairing_ends_with_its_face),
 		cmocka_unit_test(a_failure_is_told_and_begun_anew),
+		cmocka_unit_test(a_full_disk_ends_nothing),
+		cmocka_unit_test(the_node_is_told_of_room_and_tidying_makes_some),
 		cmocka_unit_test(another_user_is_not_heard),
 		cmocka_unit_test(the_socket_is_for_its_owner_and_takes_no_others_place),
 		cmocka_unit_test(a_hardened_process_shows_nothing),

@@ -373,6 +373,60 @@ static void a_flood_waits_for_a_day(void **unused)
 	world_free(w);
 }
 
+/* While the disk has no room nobody's messages are taken, and the own person's go on. */
+static void a_disk_without_room(void **unused)
+{
+	struct world *w = world_new(14, 3);
+	struct event room = { .kind = EV_ROOM, .room_low = true };
+
+	(void)unused;
+	world_pair(w, 0, 1);
+	world_pair(w, 1, 2);
+	world_mode(w, 0, 1, MODE_CALL);
+	world_mode(w, 2, 1, MODE_CALL);
+	world_event(w, 1, &room);
+	world_say(w, 0, 1, "one");
+	world_say(w, 2, 1, "two");
+	world_say(w, 1, 0, "mine");
+	world_run(w, S(3600));
+	assert_string_equal(world_texts(w, 1, 0, false), "");
+	assert_string_equal(world_texts(w, 1, 2, false), "");
+	assert_string_equal(world_texts(w, 0, 1, false), "mine");
+	assert_true(world_waiting(w, 0, 1) == 1 && world_waiting(w, 2, 1) == 1 &&
+	            world_waiting(w, 1, 0) == 0);
+	assert_false(is_held(w, 1)); /* it is not their fault */
+	room.room_low = false;
+	world_event(w, 1, &room);
+	assert_string_equal(world_texts(w, 1, 0, false), "one");
+	assert_string_equal(world_texts(w, 1, 2, false), "two");
+	world_run(w, S(1));
+	assert_true(world_waiting(w, 0, 1) == 0 && world_waiting(w, 2, 1) == 0);
+	world_free(w);
+}
+
+/* Held for its quota when the room goes: the quota's end must not keep the node busy. */
+static void a_flood_and_no_room(void **unused)
+{
+	struct world *w = world_new(15, 2);
+	struct event room = { .kind = EV_ROOM, .room_low = true };
+
+	(void)unused;
+	world_pair(w, 0, 1);
+	world_mode(w, 0, 1, MODE_CALL);
+	contact_of(w, 1)->quota = (struct quota){ w->now_us, QUOTA_BYTES };
+	world_say(w, 0, 1, "one");
+	world_run(w, S(15));
+	assert_true(is_held(w, 1));
+	world_event(w, 1, &room);
+	world_run(w, S(QUOTA_S) + S(200));
+	assert_false(is_held(w, 1));
+	assert_true(node_deadline_us(w->nodes[1].node) > w->now_us);
+	room.room_low = false;
+	world_event(w, 1, &room);
+	assert_string_equal(world_texts(w, 1, 0, false), "one");
+	world_free(w);
+}
+
 /* A hundred thousand short messages in one go are no flood. */
 static void what_people_write_is_no_flood(void **unused)
 {
@@ -464,6 +518,8 @@ int main(void)
 		cmocka_unit_test(looking_ends),
 		cmocka_unit_test(messages_that_wait),
 		cmocka_unit_test(a_flood_waits_for_a_day),
+		cmocka_unit_test(a_disk_without_room),
+		cmocka_unit_test(a_flood_and_no_room),
 		cmocka_unit_test(what_people_write_is_no_flood),
 		cmocka_unit_test(a_conversation_is_full),
 		cmocka_unit_test(envelopes_on_their_way),

@@ -77,6 +77,19 @@ static int try_open(struct vault *v, const char *passphrase, struct vault_report
 	return r;
 }
 
+/* The disk, but for how much room it says it has. */
+static uint64_t disk_room;
+static struct disk_ops ops;
+static struct disk measured = { &ops };
+
+static int say_room(struct disk *d, const char *path, uint64_t *out)
+{
+	(void)d;
+	assert_non_null(strstr(path, home));
+	*out = disk_room;
+	return 0;
+}
+
 static struct vault *find(void)
 {
 	struct vault *v = NULL;
@@ -255,6 +268,78 @@ static void a_wiped_notebook_never_opens_again(void **state)
 	vault_close(v);
 }
 
+/* Two megabytes of rows, then none: the log gets four longer, and as much of it is of no use. */
+static void waste_some(struct vault *v)
+{
+	static char text[4001];
+	struct store *s = vault_store(v);
+
+	memset(text, 'x', sizeof(text) - 1);
+	assert_int_equal(store_begin(s), 0);
+	for (int64_t i = 0; i < 500; i++) {
+		const struct message m = rows_message(i, true, text);
+
+		assert_int_equal(messages_add(s, 1, &m), 0);
+	}
+	assert_int_equal(store_commit(s), 0);
+	assert_int_equal(store_begin(s), 0);
+	assert_int_equal(messages_remove(s, 1), 0);
+	assert_int_equal(store_commit(s), 0);
+}
+
+static uint64_t log_bytes(void)
+{
+	char path[256];
+	struct stat st;
+
+	in_home(path, "0");
+	assert_int_equal(stat(path, &st), 0);
+	return (uint64_t)st.st_size;
+}
+
+static void room_is_kept_for_the_person_and_for_a_compaction(void **state)
+{
+	struct vault *v = NULL;
+	struct vault_report report;
+
+	(void)state;
+	create("red kettle");
+	ops = *disk_posix()->ops;
+	ops.room = say_room;
+	assert_int_equal(vault_find(&v, &measured, home), 0);
+	assert_int_equal(try_open(v, "red kettle", &report), 0);
+	disk_room = 1 << 30;
+	assert_int_equal(vault_room(v, false), 0);
+	disk_room = log_bytes() + SLOTS_PLACES_OWN * (VAULT_RESERVE - PAGELOG_STEP);
+	assert_int_equal(vault_room(v, false), 0); /* it need not look */
+	assert_int_equal(vault_room(v, true), VAULT_ROOM_LOW);
+	disk_room += SLOTS_PLACES_OWN * PAGELOG_STEP;
+	assert_int_equal(vault_room(v, true), 0);
+	disk_room -= log_bytes();
+	waste_some(v);
+	waste_some(v);
+	assert_int_equal(vault_room(v, false), VAULT_ROOM_LOW);
+
+	/* Where a compaction can be made and is worth it, it makes room. */
+	waste_some(v);
+	disk_room = log_bytes() - 1;
+	assert_int_equal(vault_room(v, true), VAULT_ROOM_LOW);
+	disk_room++;
+	assert_int_equal(vault_room(v, true), VAULT_ROOM_TIDY);
+	assert_int_equal(vault_compact(v), 0);
+	assert_int_equal(vault_room(v, false), 0);
+
+	/* And where the log is mostly waste. */
+	disk_room = 1 << 30;
+	for (unsigned i = 0; i < 16; i++) {
+		assert_int_equal(vault_room(v, true), 0);
+		waste_some(v);
+	}
+	waste_some(v);
+	assert_int_equal(vault_room(v, false), VAULT_ROOM_TIDY);
+	vault_close(v);
+}
+
 static void what_is_no_vault_is_told(void **state)
 {
 	struct vault *v = NULL;
@@ -279,6 +364,7 @@ int main(void)
 		IN_HOME(an_idle_turn_leaves_the_log_as_it_is),
 		IN_HOME(a_torn_tail_is_cut_and_damage_is_read_only),
 		IN_HOME(a_wiped_notebook_never_opens_again),
+		IN_HOME(room_is_kept_for_the_person_and_for_a_compaction),
 		IN_HOME(what_is_no_vault_is_told),
 	};
 

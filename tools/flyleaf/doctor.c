@@ -16,11 +16,13 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "store/vault.h"
 #include "tools/flyleaf/report.h"
 #include "tools/flyleaf/term.h"
 
@@ -236,6 +238,30 @@ static struct finding check_file_system(const struct command_line *line)
 	return found(GOOD, NULL, "file system: %s", type[0] != '\0' ? type : "of this machine");
 }
 
+/* As vault_room() sees it, for a vault of two places: all logs have one size. */
+static struct finding check_room(const struct command_line *line)
+{
+	char path[PATH_MAX], log[PATH_MAX + 16];
+	struct statvfs fs;
+	struct stat st = { 0 };
+	uint64_t room, need;
+
+	existing_part(path, line->home);
+	if (statvfs(path, &fs) != 0)
+		return found(UNKNOWN, NULL, "room: cannot be read");
+	room = (uint64_t)fs.f_bavail * fs.f_frsize;
+	snprintf(log, sizeof(log), "%s/notebooks/0", line->home);
+	(void)!stat(log, &st); /* where there is no vault, nothing of it */
+	need = (uint64_t)st.st_size + (uint64_t)SLOTS_PLACES_OWN * VAULT_RESERVE;
+	if (room < need)
+		return found(
+		        WEAK, "Remove something else from this disk.",
+		        "room: %llu MiB are free where the vault is; with less than %llu nothing more is "
+		        "taken from others, and what was deleted cannot be erased",
+		        (unsigned long long)room >> 20, (unsigned long long)need >> 20);
+	return found(GOOD, NULL, "room: %llu MiB are free", (unsigned long long)room >> 20);
+}
+
 static bool in_path(const char *program)
 {
 	static const char *const folders[] = { "/usr/sbin", "/usr/bin", "/sbin", "/bin" };
@@ -338,8 +364,8 @@ static struct finding check_node(const struct command_line *line)
 }
 
 static struct finding (*const checks[])(const struct command_line *line) = {
-	check_swap,      check_hibernation, check_cores, check_memlock, check_permissions, check_file_system,
-	check_snapshots, check_firewall,    check_avahi, check_clock,   check_node,
+	check_swap, check_hibernation, check_cores,    check_memlock, check_permissions, check_file_system,
+	check_room, check_snapshots,   check_firewall, check_avahi,   check_clock,       check_node,
 };
 
 int command_doctor(const struct command_line *line)

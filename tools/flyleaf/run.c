@@ -170,6 +170,17 @@ static int tidy(void *arg)
 	return vault_compact(r->vault);
 }
 
+static int look_at_room(void *arg, bool now)
+{
+	static const int rooms[] = {
+		[0] = LOOP_ROOM_ENOUGH, [VAULT_ROOM_LOW] = LOOP_ROOM_LOW, [VAULT_ROOM_TIDY] = LOOP_ROOM_TIDY
+	};
+	const struct run *r = arg;
+	const int found = vault_room(r->vault, now);
+
+	return found < 0 ? found : rooms[found];
+}
+
 static int split_interfaces(struct run *r)
 {
 	const char *list = r->line->interfaces;
@@ -194,6 +205,7 @@ static int serve(struct run *r)
 	const struct loop_options options = {
 		.open = give_rows,
 		.tidy = tidy,
+		.room = look_at_room,
 		.arg = r,
 		.read_only = r->read_only,
 		.home = r->line->home,
@@ -209,6 +221,10 @@ static int serve(struct run *r)
 	e = loop_run(&options);
 	if (e == 0 && !r->read_only && vault_store(r->vault) != NULL)
 		e = vault_lock(r->vault); /* writes the log anew: what was deleted is gone now */
+	if (e == ERR_FULL)
+		return report(EXIT_SYSTEM,
+		              "Make room on the disk; the next time that it is locked erases it.",
+		              "locked, but without the room to erase from the disk what was deleted");
 	if (e != 0)
 		return report_err(e, "the node ended");
 	puts("Locked.");

@@ -75,6 +75,16 @@ static void print_people(const json_t *contacts)
 	printf("waiting         %llu\n", (unsigned long long)waiting);
 }
 
+static void print_room(const char *room)
+{
+	if (strcmp(room, "low") == 0)
+		puts("disk            is nearly full: nothing more is taken from others until there is room; "
+		     "they keep it and send it then");
+	else if (strcmp(room, "none") == 0)
+		puts("disk            is full: nothing is sent or taken until there is room; "
+		     "everything up to now is there");
+}
+
 int command_status(const struct command_line *line)
 {
 	struct client *client = NULL;
@@ -97,6 +107,7 @@ int command_status(const struct command_line *line)
 		print_people(json_object_get(contacts, "contacts"));
 		if (client_text(status, "report")[0] != '\0')
 			printf("vault           %s\n", client_text(status, "report"));
+		print_room(client_text(status, "room"));
 		if (client_flag(status, "looking"))
 			puts("looking         for your worker");
 		if (client_flag(status, "clock_wrong"))

@@ -241,15 +241,20 @@ static int end(struct sim_disk *d, enum sim_disk_op op)
 	return 0;
 }
 
-/* Whether all files together may become so much longer. */
-static bool has_room(const struct sim_disk *d, uint64_t more)
+/* By how much all files together may become longer. */
+static uint64_t room_of(const struct sim_disk *d)
 {
 	uint64_t used = 0;
 
 	for (size_t i = 0; d->space != 0 && i < d->files_len; i++)
 		if (d->files[i] != NULL)
 			used += d->files[i]->now.len;
-	return d->space == 0 || more <= d->space - MIN(d->space, used);
+	return d->space == 0 ? UINT64_MAX : d->space - MIN(d->space, used);
+}
+
+static bool has_room(const struct sim_disk *d, uint64_t more)
+{
+	return more <= room_of(d);
 }
 
 /* --- The operations --- */
@@ -425,6 +430,13 @@ static int sim_allocate(struct disk *base, int handle, uint64_t size)
 	return resize(base, handle, size, SIM_DISK_ALLOCATE);
 }
 
+static int sim_room(struct disk *base, const char *path, uint64_t *out)
+{
+	(void)path;
+	*out = room_of(disk_of(base));
+	return 0;
+}
+
 static int sim_make_dir(struct disk *base, const char *path)
 {
 	struct sim_disk *d = disk_of(base);
@@ -497,6 +509,7 @@ static const struct disk_ops sim_ops = {
 	.evict = sim_evict,
 	.truncate = sim_truncate,
 	.allocate = sim_allocate,
+	.room = sim_room,
 	.make_dir = sim_make_dir,
 	.sync_dir = sim_sync_dir,
 	.rename = sim_rename,
