@@ -275,7 +275,7 @@ static int handle_new(struct sim_disk *d, int file, bool writable)
 
 static int create(struct sim_disk *d, int *out, const char *path)
 {
-	int file, r = begin(d, SIM_DISK_CREATE);
+	int file, handle, r = begin(d, SIM_DISK_CREATE);
 
 	if (r == 0 && find(d, path) >= 0)
 		r = ERR_EXISTS;
@@ -283,10 +283,12 @@ static int create(struct sim_disk *d, int *out, const char *path)
 		return r;
 	file = file_new(d);
 	name_add(d, path, file);
-	*out = handle_new(d, file, true);
+	handle = handle_new(d, file, true);
 	r = end(d, SIM_DISK_CREATE);
-	if (r != 0)
-		d->handles[*out].file = NOBODY;
+	if (r == 0)
+		*out = handle;
+	else
+		d->handles[handle].file = NOBODY;
 	return r;
 }
 
