@@ -20,7 +20,8 @@ enum {
 	RANGES = 300,
 	RANGE = 500,
 	CACHE_KIB = 2048,
-	OPENS = 5
+	OPENS = 9,
+	OPEN_ROUNDS = 4
 };
 
 struct pages {
@@ -254,7 +255,7 @@ static double compact(void *arg)
 static double log_open(void *arg)
 {
 	const struct pages *p = arg;
-	double sum = 0;
+	struct series s = { .n = 0 };
 
 	bench_must(sqlite_setup(), "SQLite");
 	for (unsigned i = 0; i < OPENS; i++) {
@@ -265,16 +266,16 @@ static double log_open(void *arg)
 		began = timing_now();
 		mount_log(&b, p->log);
 		first_row(b.db);
-		sum += timing_now() - began;
+		series_add(&s, timing_now() - began);
 		close_base(&b);
 	}
-	return sum / OPENS;
+	return series_median(&s);
 }
 
 static double plain_open(void *arg)
 {
 	const struct pages *p = arg;
-	double sum = 0;
+	struct series s = { .n = 0 };
 
 	for (unsigned i = 0; i < OPENS; i++) {
 		struct base b = { 0 };
@@ -282,19 +283,19 @@ static double plain_open(void *arg)
 
 		open_plain(&b, p->plain);
 		first_row(b.db);
-		sum += timing_now() - began;
+		series_add(&s, timing_now() - began);
 		close_base(&b);
 	}
-	return sum / OPENS;
+	return series_median(&s);
 }
 
-static void measure(struct bench *b, struct pages *p, const char *id, const char *what, timing_work *ours,
-                    timing_work *reference, double bound)
+static void measure(struct bench *b, unsigned rounds, struct pages *p, const char *id, const char *what,
+                    timing_work *ours, timing_work *reference, double bound)
 {
 	struct series o = { .n = 0 }, r = { .n = 0 };
 
-	timing_pair(&o, &r, b->rounds, ours, reference, p);
-	report_add_times(&b->report, id, what, series_median(&o), series_median(&r), false, bound);
+	timing_pair(&o, &r, rounds, ours, reference, p);
+	report_add_times(&b->report, id, what, &o, &r, false, bound);
 }
 
 void bench_pages(struct bench *b)
@@ -304,14 +305,14 @@ void bench_pages(struct bench *b)
 	bench_path(p.log, b->dir, "log");
 	bench_path(p.plain, b->dir, "plain.db");
 	p.work = bulk;
-	measure(b, &p, "pages-bulk", "page log, 100,000 rows, 2,000 a turn (plain SQLite, WAL, FULL)",
-	        log_make, plain_make, 1.25);
+	measure(b, b->rounds, &p, "pages-bulk",
+	        "page log, 100,000 rows, 2,000 a turn (plain SQLite, WAL, FULL)", log_make, plain_make, 1.25);
 	p.work = singles;
-	measure(b, &p, "pages-single", "page log, a durable commit of one row (the same)", log_use, plain_use,
-	        1.15);
+	measure(b, b->rounds, &p, "pages-single", "page log, a durable commit of one row (the same)", log_use,
+	        plain_use, 1.15);
 	p.work = ranges;
-	measure(b, &p, "pages-range", "page log, a range of 500 rows, 2 MB of cache (the same)", log_use,
-	        plain_use, 2.8);
+	measure(b, b->rounds, &p, "pages-range", "page log, a range of 500 rows, 2 MB of cache (the same)",
+	        log_use, plain_use, 2.8);
 	/* As it is after a day, whatever the rounds above have written. */
 	p.work = bulk;
 	timing_in_child(log_make, &p);
@@ -320,8 +321,8 @@ void bench_pages(struct bench *b)
 	timing_in_child(log_use, &p);
 	timing_in_child(plain_use, &p);
 	timing_in_child(compact, &p);
-	measure(b, &p, "pages-open", "page log, open and read a row, after a lock (the same)", log_open,
-	        plain_open, 1.3);
+	measure(b, OPEN_ROUNDS * b->rounds, &p, "pages-open",
+	        "page log, open and read a row, after a lock (the same)", log_open, plain_open, 1.3);
 	bench_remove(p.log);
 	bench_remove(p.plain);
 }

@@ -176,7 +176,7 @@ void bench_compare(struct bench *b, const char *id, const char *what, timing_wor
 	struct series o = { .n = 0 }, r = { .n = 0 };
 
 	timing_pair(&o, &r, 4 * b->rounds, ours, reference, NULL);
-	report_add_times(&b->report, id, what, series_median(&o), series_median(&r), true, bound);
+	report_add_times(&b->report, id, what, &o, &r, true, bound);
 }
 
 void bench_primitives(struct bench *b)

@@ -9,21 +9,22 @@ void report_add(struct report *r, const struct row *row)
 	fprintf(stderr, "%s: %.4g\n", row->id, row->figure);
 }
 
-void report_add_times(struct report *r, const char *id, const char *what, double ours, double reference,
-                      bool at_least, double bound)
+void report_add_times(struct report *r, const char *id, const char *what, const struct series *ours,
+                      const struct series *reference, bool at_least, double bound)
 {
-	report_add(r, &(struct row){
-	                      .id = id,
-	                      .what = what,
-	                      .unit = "us",
-	                      .ours = ours * 1e6,
-	                      .reference = reference * 1e6,
-	                      .has_reference = true,
-	                      .figure = at_least ? reference / ours : ours / reference,
-	                      .bound = bound,
-	                      .at_least = at_least,
-	                      .informs = bound == 0,
-	              });
+	report_add(r,
+	           &(struct row){
+	                   .id = id,
+	                   .what = what,
+	                   .unit = "us",
+	                   .ours = series_median(ours) * 1e6,
+	                   .reference = series_median(reference) * 1e6,
+	                   .has_reference = true,
+	                   .figure = at_least ? series_ratio(reference, ours) : series_ratio(ours, reference),
+	                   .bound = bound,
+	                   .at_least = at_least,
+	                   .informs = bound == 0,
+	           });
 }
 
 static bool is_good(const struct row *row)

@@ -4,7 +4,7 @@
 #ifndef TOOLS_BENCH_REPORT_H
 #define TOOLS_BENCH_REPORT_H
 
-#include "node/base/common.h"
+#include "tools/bench/timing.h"
 
 enum { REPORT_ROWS_MAX = 64 };
 
@@ -25,11 +25,11 @@ struct report {
 	size_t n;
 };
 
-/* A row that compares: `at_least` is about speed, the reference's time by ours; else about time, ours by the
- * reference's. ours and reference are of one kind: seconds, or what else grows with them. A bound of 0 is
- * none. */
-void report_add_times(struct report *r, const char *id, const char *what, double ours, double reference,
-                      bool at_least, double bound);
+/* A row that compares, round by round: `at_least` is about speed, the reference's time by ours; else about
+ * time, ours by the reference's. ours and reference are of one kind: seconds, or what else grows with them. A
+ * bound of 0 is none. */
+void report_add_times(struct report *r, const char *id, const char *what, const struct series *ours,
+                      const struct series *reference, bool at_least, double bound);
 void report_add(struct report *r, const struct row *row);
 void report_print(const struct report *r);
 void report_print_json(const struct report *r);

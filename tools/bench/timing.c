@@ -60,6 +60,16 @@ double series_max(const struct series *s)
 	return series_percentile(s, 100);
 }
 
+double series_ratio(const struct series *ours, const struct series *reference)
+{
+	struct series ratios = { .n = 0 };
+
+	assert(ours->n == reference->n);
+	for (size_t i = 0; i < ours->n; i++)
+		series_add(&ratios, ours->v[i] / reference->v[i]);
+	return series_median(&ratios);
+}
+
 double timing_in_child(timing_work *work, void *arg)
 {
 	int ends[2], status;
@@ -84,7 +94,11 @@ void timing_pair(struct series *ours, struct series *reference, unsigned rounds,
                  timing_work *do_reference, void *arg)
 {
 	for (unsigned i = 0; i < rounds; i++) {
-		series_add(reference, timing_in_child(do_reference, arg));
+		/* Neither always comes after the other, whatever that one leaves the disk to do. */
+		if (i % 2 == 0)
+			series_add(reference, timing_in_child(do_reference, arg));
 		series_add(ours, timing_in_child(do_ours, arg));
+		if (i % 2 == 1)
+			series_add(reference, timing_in_child(do_reference, arg));
 	}
 }

@@ -21,6 +21,9 @@ double timing_worked(void); /* seconds that this process has computed */
 void series_add(struct series *s, double seconds);
 double series_median(const struct series *s);
 double series_max(const struct series *s);
+/* The median of what each time of ours is of the reference's in the same round: a machine that is busy for a
+ * while slows both. */
+double series_ratio(const struct series *ours, const struct series *reference);
 /* The smallest time that so many per cent of the series do not exceed. */
 double series_percentile(const struct series *s, unsigned percent);
 
