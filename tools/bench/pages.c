@@ -102,11 +102,16 @@ static void open_plain(struct base *b, const char *path)
 	sql(b->db, cache);
 }
 
-static void close_base(struct base *b)
+static void close_rows(struct base *b)
 {
 	sqlite3_close(b->db);
 	pagevfs_free(b->vfs);
 	pagelog_unmount(b->log);
+}
+
+static void close_base(struct base *b)
+{
+	close_rows(b);
 	slots_close(b->slots);
 }
 
@@ -256,19 +261,19 @@ static double log_open(void *arg)
 {
 	const struct pages *p = arg;
 	struct series s = { .n = 0 };
+	struct base b = { 0 };
 
 	bench_must(sqlite_setup(), "SQLite");
+	unlock_log(&b, p->log);
 	for (unsigned i = 0; i < OPENS; i++) {
-		struct base b = { 0 };
-		double began;
+		const double began = timing_now();
 
-		unlock_log(&b, p->log);
-		began = timing_now();
 		mount_log(&b, p->log);
 		first_row(b.db);
 		series_add(&s, timing_now() - began);
-		close_base(&b);
+		close_rows(&b);
 	}
+	slots_close(b.slots);
 	return series_median(&s);
 }
 
