@@ -27,6 +27,15 @@ int process_begin(void)
 	return 0;
 }
 
+int process_shield(void)
+{
+	const struct rlimit none = { 0, 0 };
+
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || setrlimit(RLIMIT_CORE, &none) != 0)
+		return err_from_errno(errno);
+	return 0;
+}
+
 static int close_inherited(void)
 {
 	DIR *d = opendir("/proc/self/fd");
@@ -60,13 +69,11 @@ static bool lock_memory(void)
 
 int process_harden(void)
 {
-	const struct rlimit none = { 0, 0 };
-	int lacks = 0, r;
+	int lacks = 0, r = process_shield();
 
 	umask(077);
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || setrlimit(RLIMIT_CORE, &none) != 0)
-		return err_from_errno(errno);
-	r = close_inherited();
+	if (r == 0)
+		r = close_inherited();
 	if (r != 0)
 		return r;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)

@@ -17,7 +17,11 @@ enum process_lack {
  * err. */
 must_check int process_begin(void);
 
-/* No core files, no debugger of the same user, no new privileges, memory locked where the system allows it,
+/* For every program through which a secret passes, a message on its way to the screen too: no core files, and
+ * no other process of the same user reads its memory. Returns 0 or an enum err. */
+must_check int process_shield(void);
+
+/* The same for a process that holds keys, and no new privileges, memory locked where the system allows it,
  * files for the own user only, inherited descriptors but 0, 1 and 2 closed. Returns the lacks, or an enum err
  * when the process would stay readable to others. */
 must_check int process_harden(void);

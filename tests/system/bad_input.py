@@ -369,6 +369,44 @@ def two_instances(g):
     n.start()
 
 
+def processes_show_nothing(g):
+    """Another process of the same user cannot read what passes through one of ours, nor does a core file hold it."""
+    ana, _ = g.paired()
+    blank = g.lab.node("blank", g.flyleaf)
+    ready, tell = os.pipe()
+    waiting = {"run": ana.process}
+    for name, node, words, more in (("chat", ana, ["chat", "Ben"], {}), ("read", ana, ["read", "Ben", "--follow"], {}),
+                                    ("pair", ana, ["pair", "Cleo"], {}), ("send", ana, ["send", "Ben", "-"], {}),
+                                    ("init", blank, ["init", "--passphrase-fd", str(ready)], {"pass_fds": [ready]})):
+        waiting[name] = subprocess.Popen(node.words(*words), env=node.environ(), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                         stderr=subprocess.DEVNULL, start_new_session=True, **more)
+    try:
+        for name, process in waiting.items():
+            lab.wait(f"{name} to be shielded", lambda: is_shielded(process.pid), 10)
+            lab.check(process.poll() is None, f"{name} has ended")
+        lab.wait("init to close what it inherited", lambda: holds_no_pipe(waiting["init"].pid), 10)
+    finally:
+        os.close(tell), os.close(ready)
+        for name, process in waiting.items():
+            if name != "run":
+                process.kill()
+                process.wait()
+
+
+def is_shielded(pid):
+    """The files of /proc belong to nobody but root for a process that cannot be dumped."""
+    with open(f"/proc/{pid}/comm") as f:
+        if f.read().strip() != "flyleaf":
+            return False
+    with open(f"/proc/{pid}/limits") as f:
+        cores = next(line for line in f if line.startswith("Max core file size")).split()[4:6]
+    return os.stat(f"/proc/{pid}/mem").st_uid == 0 and cores == ["0", "0"]
+
+
+def holds_no_pipe(pid):
+    return all("pipe:" not in os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd") if int(fd) > 2)
+
+
 # ---- Contacts and pairing ----------------------------------------------------
 
 def unknown_contact(g):
@@ -624,7 +662,7 @@ def no_network(g):
     lab.check([m["text"] for m in ben.read("Ana")] == ["written without a network"], "Ben has something else")
 
 
-CHECKS = [wrong_passphrase, missing_vault, foreign_vault, truncated_vault, bit_flipped_vault, read_only_vault, disk_full, flood, two_instances,
+CHECKS = [wrong_passphrase, missing_vault, foreign_vault, truncated_vault, bit_flipped_vault, read_only_vault, disk_full, flood, two_instances, processes_show_nothing,
           unknown_contact, wrong_code, used_code, both_display, oneself, known_contact_again, numbers_that_differ, bad_names,
           invalid_text, too_long, wrong_clocks, no_network]
 

@@ -2,7 +2,7 @@
  * init.c: make a vault.
  *
  * On a terminal it takes the second screen: the pass-phrase that is suggested does not stay in the
- * scroll-back.
+ * scroll-back. The process is hardened before, as that of a node is: it holds the same secrets for a moment.
  */
 #include "tools/flyleaf/command.h"
 
@@ -16,6 +16,7 @@
 
 #include "node/core/words.h"
 #include "node/crypto/random.h"
+#include "node/process.h"
 #include "store/vault.h"
 #include "tools/flyleaf/passphrase.h"
 #include "tools/flyleaf/report.h"
@@ -176,17 +177,24 @@ static void print_made(const struct command_line *line)
 	free(operand);
 }
 
-int command_init(const struct command_line *line)
+int command_init(const struct command_line *given)
 {
+	struct command_line line = *given;
 	struct passphrase p = { 0 };
-	int r = is_free(line);
+	int r = passphrase_keep_fd(&line.passphrase_fd), lacks;
 
+	if (r != 0)
+		return r;
+	lacks = process_harden(); /* what it lacks, doctor and run say */
+	if (lacks < 0)
+		return report_err(lacks, "shielding the process");
+	r = is_free(&line);
 	if (r == 0)
-		r = new_passphrase(&p, line);
+		r = new_passphrase(&p, &line);
 	if (r == 0)
-		r = make(line, &p);
+		r = make(&line, &p);
 	passphrase_wipe(&p);
 	if (r == 0)
-		print_made(line);
+		print_made(&line);
 	return r;
 }

@@ -316,6 +316,8 @@ int main(int argc, char **argv)
 	setlocale(LC_CTYPE, "C.UTF-8");
 	signal(SIGPIPE, SIG_IGN);
 	r = process_begin();
+	if (r == 0)
+		r = process_shield(); /* all of them: most take a pass-phrase or show what was said */
 	if (r != 0)
 		return report_err(r, "starting");
 	if (sodium_init() < 0)

@@ -149,6 +149,17 @@ static int ask_once(struct passphrase *out, int tty, const char *prompt)
 	return caught != 0 && !is_stop(caught) ? PASSPHRASE_INTERRUPTED : r;
 }
 
+int passphrase_keep_fd(int *fd)
+{
+	if (*fd <= STDERR_FILENO)
+		return 0;
+	if (dup2(*fd, STDIN_FILENO) < 0)
+		return report(EXIT_USAGE, "Give it as in: flyleaf run --passphrase-fd 3 3< FILE",
+		              "nothing can be read from descriptor %d", *fd);
+	*fd = STDIN_FILENO;
+	return 0;
+}
+
 bool passphrase_can_ask(void)
 {
 	int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);

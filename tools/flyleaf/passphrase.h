@@ -34,6 +34,9 @@ struct passphrase {
 must_check int passphrase_normalise(struct passphrase *out, struct span raw);
 /* One line, or all that there is; byte by byte, so that what follows stays unread. */
 must_check int passphrase_from_fd(struct passphrase *out, int fd);
+/* process_harden() will close all inherited descriptors but 0, 1 and 2: *fd, where it is another, becomes
+ * standard input, which has no other use then. Returns 0, or an exit code after having said why. */
+must_check int passphrase_keep_fd(int *fd);
 /* There is a terminal to ask on. */
 bool passphrase_can_ask(void);
 /* Asks on the terminal of this process. Echo is off meanwhile and back on whatever happens, also across

@@ -231,19 +231,6 @@ static int serve(struct run *r)
 	return 0;
 }
 
-/* The descriptor of the pass-phrase would be closed with the inherited ones: it becomes standard input, which
- * the node has no other use for. */
-static int keep_descriptor(struct command_line *line)
-{
-	if (line->passphrase_fd <= STDERR_FILENO)
-		return 0;
-	if (dup2(line->passphrase_fd, STDIN_FILENO) < 0)
-		return report(EXIT_USAGE, "Give it as in: flyleaf run --passphrase-fd 3 3< FILE",
-		              "nothing can be read from descriptor %d", line->passphrase_fd);
-	line->passphrase_fd = STDIN_FILENO;
-	return 0;
-}
-
 static int harden(struct run *r)
 {
 	int lacks = process_harden();
@@ -258,7 +245,7 @@ int command_run(const struct command_line *given)
 {
 	struct command_line line = *given;
 	struct run r = { .line = &line };
-	int e = keep_descriptor(&line);
+	int e = passphrase_keep_fd(&line.passphrase_fd);
 
 	if (e == 0)
 		e = split_interfaces(&r);
