@@ -273,10 +273,42 @@ static int fill_file(struct slots *s, struct random *rng)
 	return r;
 }
 
+/* 0 where there is nothing of this name, ERR_EXISTS where there is. */
+static int is_absent(struct disk *disk, const char *path)
+{
+	int file = -1, r = disk->ops->open(disk, &file, path, DISK_READ);
+
+	if (r == 0)
+		disk->ops->close(disk, file);
+	return r == ERR_ABSENT ? 0 : r < 0 ? r : ERR_EXISTS;
+}
+
+/* A new file under new_path, in place of what an unfinished creation left. */
+static int create_file(struct disk *disk, int *file, const char *new_path)
+{
+	int r = disk->ops->unlink(disk, new_path);
+
+	if (r == 0 || r == ERR_ABSENT)
+		r = disk->ops->open(disk, file, new_path, DISK_CREATE);
+	return r == DISK_FOREIGN ? ERR_EXISTS : r;
+}
+
+/* The file whole and on the disk, but for its name. */
+static int make_file(struct slots *s, const struct slots_salt *salt, const struct sym_key *kek,
+                     struct slots_match *out, struct random *rng)
+{
+	int r = s->disk->ops->lock(s->disk, s->file);
+
+	s->salt = *salt;
+	if (r == 0)
+		r = fill_file(s, rng);
+	return r == 0 ? slots_add(s, 0, kek, out, rng) : r;
+}
+
 int slots_create(struct disk *disk, const char *dir, unsigned places, const struct slots_salt *salt,
                  const struct sym_key *kek, struct slots_match *out, struct random *rng)
 {
-	char path[DISK_PATH_MAX];
+	char path[DISK_PATH_MAX], new_path[DISK_PATH_MAX];
 	struct slots *s = NULL;
 	int file = -1, r;
 
@@ -285,25 +317,22 @@ int slots_create(struct disk *disk, const char *dir, unsigned places, const stru
 	if (r == 0 || r == ERR_EXISTS)
 		r = disk_path(path, dir, "slots");
 	if (r == 0)
-		r = disk->ops->open(disk, &file, path, DISK_CREATE);
+		r = disk_path(new_path, dir, "slots.new");
+	if (r == 0)
+		r = is_absent(disk, path);
+	if (r == 0)
+		r = create_file(disk, &file, new_path);
 	if (r != 0)
-		return r == DISK_FOREIGN ? ERR_EXISTS : r;
+		return r;
 	s = slots_new(disk, file, places);
-	if (s == NULL) {
-		r = ERR_NOMEM;
-		goto out;
-	}
-	s->salt = *salt;
-	r = disk->ops->lock(disk, file);
+	r = s != NULL ? make_file(s, salt, kek, out, rng) : ERR_NOMEM;
+	/* Only now there is a vault: half of one would open for nobody, and be in the way of another. */
 	if (r == 0)
-		r = fill_file(s, rng);
-	if (r == 0)
-		r = slots_add(s, 0, kek, out, rng);
+		r = disk->ops->rename(disk, new_path, path);
 	if (r == 0)
 		r = disk->ops->sync_dir(disk, dir);
-out:
 	disk->ops->close(disk, file);
-	if (r != 0)
+	if (r != 0 && disk->ops->unlink(disk, new_path) != 0)
 		(void)!disk->ops->unlink(disk, path);
 	free(s);
 	return r;
