@@ -608,6 +608,7 @@ struct luck {
 	enum sim_disk_left left; /* as in sectors of 512 bytes */
 	size_t sector;
 	uint64_t at, chosen; /* sectors that changed: the one that is looked at, the one that was drawn */
+	uint64_t trace;      /* of all that was decided */
 };
 
 static uint64_t draw(struct luck *l)
@@ -622,6 +623,12 @@ static uint64_t draw(struct luck *l)
 static uint64_t draw_below(struct luck *l, uint64_t bound)
 {
 	return bound == 0 ? 0 : draw(l) % bound;
+}
+
+static void decided(struct luck *l, uint64_t what)
+{
+	l->trace = (l->trace ^ what) * UINT64_C(0x9fb21c651e98df25);
+	l->trace ^= l->trace >> 29;
 }
 
 /* What becomes of one sector that changed. */
@@ -654,7 +661,13 @@ static enum fate fate_of(struct luck *l)
 
 static void sector_crash(struct luck *l, uint8_t *old, const uint8_t *now)
 {
-	switch (fate_of(l)) {
+	const enum fate fate = fate_of(l);
+
+	/* In blocks of either size the same bytes give the same trace. */
+	for (size_t i = 0; i < l->sector; i += SECTOR)
+		if (memcmp(old + i, now + i, SECTOR) != 0)
+			decided(l, fate == NOISE ? draw(l) : fate + 1);
+	switch (fate) {
 	case OLD:
 		break;
 	case NEW:
@@ -706,6 +719,7 @@ static void file_crash(struct luck *l, struct sim_disk_file *f)
 {
 	const uint64_t len = told(l) ? f->now.len : f->platter.len;
 
+	decided(l, len);
 	(void)sectors(l, f, true);
 	f->platter.len = MAX(f->platter.len, f->now.len); /* so that what is cut off becomes zeros */
 	blocks_resize(&f->platter, len);
@@ -724,7 +738,7 @@ static size_t steps_left(struct luck *l, size_t steps)
 	return (size_t)draw_below(l, steps);
 }
 
-void sim_disk_crash(struct sim_disk *d, enum sim_disk_left left, uint64_t seed)
+uint64_t sim_disk_crash(struct sim_disk *d, enum sim_disk_left left, uint64_t seed)
 {
 	const bool large = left >= SIM_DISK_TORN_4K;
 	struct luck l = {
@@ -733,6 +747,7 @@ void sim_disk_crash(struct sim_disk *d, enum sim_disk_left left, uint64_t seed)
 		.sector = large ? BLOCKS_SIZE : SECTOR,
 	};
 	uint64_t changed = 0;
+	size_t steps;
 
 	sim_disk_exit(d);
 	for (size_t i = 0; i < d->files_len; i++)
@@ -742,10 +757,13 @@ void sim_disk_crash(struct sim_disk *d, enum sim_disk_left left, uint64_t seed)
 	for (size_t i = 0; i < d->files_len; i++)
 		if (d->files[i] != NULL)
 			file_crash(&l, d->files[i]);
-	settle_on(d, steps_left(&l, d->steps_len));
+	steps = steps_left(&l, d->steps_len);
+	decided(&l, steps);
+	settle_on(d, steps);
 	sweep(d);
 	sim_disk_mend(d);
 	d->dark = false;
+	return l.trace;
 }
 
 /* --- From outside --- */

@@ -117,8 +117,9 @@ enum sim_disk_left {
 	SIM_DISK_ONLY_4K,
 	SIM_DISK_LEFTS
 };
-/* The power goes and comes back: handles are closed, the fault is gone, and left is what there is. */
-void sim_disk_crash(struct sim_disk *d, enum sim_disk_left left, uint64_t seed);
+/* The power goes and comes back: handles are closed, the fault is gone, and left is what there is. Of one
+ * disk, what returns the same number has left the same. */
+uint64_t sim_disk_crash(struct sim_disk *d, enum sim_disk_left left, uint64_t seed);
 
 /* --- From outside: now and on the platter at once --- */
 
