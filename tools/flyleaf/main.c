@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <sodium.h>
 
@@ -306,6 +307,14 @@ static int check(const struct command *c, const struct parsed *p)
 	return 0;
 }
 
+/* libsodium calls this where it cannot go on, which is where the system gives no random bytes. It may not
+ * return. */
+static void stop(void)
+{
+	(void)report_err(ERR_SYSTEM, "random numbers");
+	_exit(EXIT_SYSTEM);
+}
+
 int main(int argc, char **argv)
 {
 	struct parsed p = { .line = { .passphrase_fd = -1 } };
@@ -315,6 +324,7 @@ int main(int argc, char **argv)
 
 	setlocale(LC_CTYPE, "C.UTF-8");
 	signal(SIGPIPE, SIG_IGN);
+	sodium_set_misuse_handler(stop);
 	r = process_begin();
 	if (r == 0)
 		r = process_shield(); /* all of them: most take a pass-phrase or show what was said */
