@@ -126,8 +126,11 @@ static void tell(struct face *f, json_t *o)
 	struct line *line = len == 0 || f->closing ? NULL : malloc(sizeof(*line) + len + 1);
 	uv_buf_t buf;
 
+	if (line != NULL && json_dumpb(o, line->text, len, JSON_COMPACT) != len) { /* it takes memory too */
+		free(line);
+		line = NULL;
+	}
 	if (line != NULL) {
-		json_dumpb(o, line->text, len, JSON_COMPACT);
 		line->text[len] = '\n';
 		line->len = len + 1;
 		line->write.data = f;

@@ -205,10 +205,15 @@ static void fill_request(struct asked *a)
 void lines_parse(struct asked *out, struct span line)
 {
 	const json_t *id, *word;
+	json_error_t error = { 0 };
 
 	*out = (struct asked){ 0 };
 	if (is_shallow(line))
-		out->root = json_loadb((const char *)line.p, line.len, JSON_REJECT_DUPLICATES, NULL);
+		out->root = json_loadb((const char *)line.p, line.len, JSON_REJECT_DUPLICATES, &error);
+	if (out->root == NULL && json_error_code(&error) == json_error_out_of_memory) {
+		out->bad = lines_error(0, "failed", err_str(ERR_NOMEM));
+		return;
+	}
 	id = json_object_get(out->root, "id");
 	if (json_is_integer(id) && json_integer_value(id) >= 0)
 		out->id = json_integer_value(id);
@@ -262,26 +267,33 @@ static int set_text(json_t *o, const char *key, struct span text)
 	return json_object_set_new(o, key, json_stringn((const char *)text.p, text.len));
 }
 
+/* The object, or NULL where a part of it could not be made: a face is told all or nothing. */
+static json_t *whole(json_t *o, int result)
+{
+	if (result == 0)
+		return o;
+	json_decref(o);
+	return NULL;
+}
+
 json_t *lines_reply(json_int_t id, const struct request *request, const struct effect *e, struct span text)
 {
 	json_t *reply = e->code == REPLY_OK ? lines_ok(id)
 	                                    : lines_error(id, reply_word(e->code), reply_text(e->code));
 	const char *key = NULL;
+	int r = 0;
 
-	if (e->code != REPLY_OK) {
-		if (text.len > 0) /* the core has said it more closely */
-			set_text(reply, "text", text);
-		return reply;
-	}
+	if (e->code != REPLY_OK) /* the core may have said it more closely */
+		return whole(reply, text.len > 0 ? set_text(reply, "text", text) : 0);
 	if (request->kind == REQ_SEND)
-		json_object_set_new(reply, "position", json_integer(e->number));
+		r = json_object_set_new(reply, "position", json_integer(e->number));
 	else if (request->kind == REQ_PAIR_SHOW)
 		key = request->flag ? "qr" : "code";
 	else if (request->kind == REQ_PAIR_BOTH)
 		key = "qr";
 	if (key != NULL && text.len > 0)
-		set_text(reply, key, text);
-	return reply;
+		r = set_text(reply, key, text);
+	return whole(reply, r);
 }
 
 static bool view_of(struct contact_view *out, const struct node *n, uint32_t contact)
@@ -325,16 +337,17 @@ json_t *lines_event(const struct loop *l, const struct effect *e, struct span te
 {
 	json_t *o = event(notices[e->notice].event);
 	struct contact_view view;
+	int r = 0;
 
 	if (notices[e->notice].state != NULL)
-		json_object_set_new(o, "state", json_string(notices[e->notice].state));
+		r |= json_object_set_new(o, "state", json_string(notices[e->notice].state));
 	if (e->contact != 0 && view_of(&view, loop_node(l), e->contact))
-		json_object_set_new(o, "name", json_string(view.record->name));
+		r |= json_object_set_new(o, "name", json_string(view.record->name));
 	if (notices[e->notice].number != NULL)
-		json_object_set_new(o, notices[e->notice].number, json_integer(e->number));
+		r |= json_object_set_new(o, notices[e->notice].number, json_integer(e->number));
 	if (notices[e->notice].text != NULL)
-		set_text(o, notices[e->notice].text, text);
-	return o;
+		r |= set_text(o, notices[e->notice].text, text);
+	return whole(o, r);
 }
 
 json_t *lines_room(enum loop_room room)
@@ -383,13 +396,15 @@ static json_t *carriers(const struct lan *lan)
 	struct lan_status status[INTERFACES_MAX];
 	const size_t n = lan != NULL ? lan_status(lan, status) : 0;
 	json_t *list = json_array();
+	int r = 0;
 
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b, s:s*}", "carrier", "lan",
-		                                      "interface", status[i].name, "family",
-		                                      status[i].ipv6 ? "ipv6" : "ipv4", "works",
-		                                      status[i].why_not == NULL, "why", status[i].why_not));
-	return list;
+		r |= json_array_append_new(list,
+		                           json_pack("{s:s, s:s, s:s, s:b, s:s*}", "carrier", "lan",
+		                                     "interface", status[i].name, "family",
+		                                     status[i].ipv6 ? "ipv6" : "ipv4", "works",
+		                                     status[i].why_not == NULL, "why", status[i].why_not));
+	return whole(list, r);
 }
 
 static int look_status(json_t *reply, const struct asked *a, const struct loop *l)
@@ -398,6 +413,7 @@ static int look_status(json_t *reply, const struct asked *a, const struct loop *
 	const size_t count = node_contact_count(n);
 	json_t *linked = json_array();
 	json_int_t waiting = 0;
+	int r = 0;
 
 	(void)a;
 	for (size_t i = 0; i < count; i++) {
@@ -406,10 +422,10 @@ static int look_status(json_t *reply, const struct asked *a, const struct loop *
 		node_contact_view(n, i, &v);
 		waiting += v.waiting;
 		if (v.linked)
-			json_array_append_new(linked, json_string(v.record->name));
+			r |= json_array_append_new(linked, json_string(v.record->name));
 	}
 	return json_object_set_new(reply, "contacts", json_integer((json_int_t)count)) |
-	       json_object_set_new(reply, "linked", linked) |
+	       json_object_set_new(reply, "linked", whole(linked, r)) |
 	       json_object_set_new(reply, "waiting", json_integer(waiting)) |
 	       json_object_set_new(reply, "carriers", carriers(loop_lan(l))) |
 	       json_object_set_new(reply, "looking", json_boolean(node_is_looking(n))) |
@@ -437,15 +453,16 @@ static int look_contacts(json_t *reply, const struct asked *a, const struct loop
 	const struct node *n = loop_node(l);
 	const size_t count = node_contact_count(n);
 	json_t *list = json_array();
+	int r = 0;
 
 	(void)a;
 	for (size_t i = 0; i < count; i++) {
 		struct contact_view v;
 
 		node_contact_view(n, i, &v);
-		json_array_append_new(list, contact_json(&v));
+		r |= json_array_append_new(list, contact_json(&v));
 	}
-	return json_object_set_new(reply, "contacts", list);
+	return json_object_set_new(reply, "contacts", whole(list, r));
 }
 
 static bool named(struct contact_view *out, const struct asked *a, const struct node *n)
@@ -482,23 +499,24 @@ static int read_one(void *arg, const struct message *m)
 {
 	struct reading *r = arg;
 	json_t *o;
+	int e;
 
 	if (json_array_size(r->list) > 0 && r->bytes + m->content.len > LINES_READ_BYTES)
 		return READ_ENOUGH;
 	o = json_pack("{s:I, s:b, s:I}", "position", (json_int_t)m->position, "own", m->own, "claimed",
 	              (json_int_t)m->claimed);
 	if (m->kind == 0)
-		set_text(o, "text", m->content);
+		e = set_text(o, "text", m->content);
 	else
-		json_object_set_new(o, "kind", json_integer(m->kind));
+		e = json_object_set_new(o, "kind", json_integer(m->kind));
 	if (m->own)
-		json_object_set_new(o, "state",
-		                    json_string(m->position < r->stored_before ? "stored" : "waiting"));
+		e |= json_object_set_new(o, "state",
+		                         json_string(m->position < r->stored_before ? "stored" : "waiting"));
 	else
-		json_object_set_new(o, "arrived", json_integer((json_int_t)m->arrived));
+		e |= json_object_set_new(o, "arrived", json_integer((json_int_t)m->arrived));
 	r->bytes += m->content.len;
 	r->next = m->position + 1;
-	return json_array_append_new(r->list, o) == 0 ? 0 : ERR_NOMEM;
+	return json_array_append_new(r->list, whole(o, e)) == 0 ? 0 : ERR_NOMEM;
 }
 
 static int look_read(json_t *reply, const struct asked *a, const struct loop *l)
@@ -509,7 +527,8 @@ static int look_read(json_t *reply, const struct asked *a, const struct loop *l)
 	int64_t from;
 	int err;
 
-	json_object_set_new(reply, "messages", r.list);
+	if (json_object_set_new(reply, "messages", r.list) != 0) /* and the list is gone */
+		return ERR_NOMEM;
 	if (!named(&v, a, loop_node(l)))
 		return NO_CONTACT;
 	from = field_number(a, F_FROM, MAX(v.next_position - last, 0));
