@@ -22,7 +22,7 @@ static void what_is_wrong_is_said(void **state)
 	fails("", "x:0: there is nobody; expected a line with people");
 	fails("people a\nplaces b lan",
 	      "x:2: \"places\" is unknown; expected title, lasts, devices, place, people, pair, "
-	      "day, round, writes, fault, strangers or end");
+	      "day, round, writes, fault, strangers, liars or end");
 	fails("people", "x:1: the line ends; expected a name");
 	fails("people a_b", "x:1: \"_b\" does not belong to a name; expected NAME or NAME*COUNT");
 	fails("people a\npeople a", "x:2: there is somebody called \"a\" already; expected a new name");
@@ -49,17 +49,18 @@ static void what_is_wrong_is_said(void **state)
 
 static void a_scenario_is_read(void **state)
 {
-	static const char text[] = "title  a shelter # of some kind\n"
-	                           "lasts 2d\ndevices light\n"
-	                           "place home*3 lan ipv6 at 3 -4\nplace cafe isolated\n"
-	                           "people w home cafe opens always\n"
-	                           "people c*5 home home* opens 0.5/day for 5m..10m firewall guard battery\n"
-	                           "pair w with c* second calls\npair c* with c1,c2 each 2\n"
-	                           "day 2..3 09:30..10:00 c1,w at home1 for 1h chance 12.5%\n"
-	                           "round 08:00 w at home* for 5m every 10m\n"
-	                           "writes c* to w 24/day 1..2 bytes\n"
-	                           "fault late 1.5% for 2s\nfault put-back of w once\n"
-	                           "strangers at cafe 2/hour\nend calm for 3h\n";
+	static const char text[] =
+	        "title  a shelter # of some kind\n"
+	        "lasts 2d\ndevices light\n"
+	        "place home*3 lan ipv6 at 3 -4\nplace cafe isolated\n"
+	        "people w home cafe opens always\n"
+	        "people c*5 home home* opens 0.5/day for 5m..10m firewall guard battery\n"
+	        "pair w with c* second calls\npair c* with c1,c2 each 2\n"
+	        "day 2..3 09:30..10:00 c1,w at home1 for 1h chance 12.5%\n"
+	        "round 08:00 w at home* for 5m every 10m\n"
+	        "writes c* to w 24/day 1..2 bytes\n"
+	        "fault late 1.5% for 2s\nfault put-back of w once\n"
+	        "strangers at cafe 2/hour\nliars at home1,cafe 50% flood 3/day\nend calm for 3h\n";
 	char error[SCENARIO_ERROR_MAX] = "";
 	struct scenario s;
 
@@ -87,6 +88,9 @@ static void a_scenario_is_read(void **state)
 	assert_int_equal(s.faults[0].share, 15000);
 	assert_true(s.faults[1].once && s.faults[1].who.n == 1);
 	assert_int_equal(s.strangers[0].rate_ppm, 48000000);
+	assert_int_equal(s.liars[0].where.n, 2);
+	assert_int_equal(s.liars[0].share, 500000);
+	assert_int_equal(s.liars[0].rate_ppm, 3000000);
 	assert_int_equal(s.end, SCENARIO_END_CALM);
 	scenario_deinit(&s);
 }

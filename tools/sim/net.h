@@ -58,6 +58,8 @@ struct frame {
 	struct span bytes;
 	uint8_t ttl;
 	bool refused; /* no datagram, but the news that nobody listens where one went */
+	bool again;   /* a stranger's copy (liar.h) of what was said at said_us, in the name of who said it */
+	uint64_t said_us, said_mark;
 };
 
 struct net {

@@ -50,6 +50,7 @@ struct person {
 	bool older;                       /* the copy that was put back was not opened yet */
 	bool restored;                    /* an older copy was put back: all contacts are to start again */
 	unsigned restarts;                /* in a row, after turns that failed */
+	unsigned starts;                  /* nodes so far: what one has heard the next does not know */
 	uint64_t failed_us;
 
 	struct person_path *paths; /* owned */

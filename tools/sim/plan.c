@@ -2,6 +2,7 @@
 
 #include <time.h>
 
+#include "tools/sim/liar.h"
 #include "tools/sim/need.h"
 
 #define SECOND_US UINT64_C(1000000)
@@ -53,6 +54,7 @@ struct plan {
 	bool calm;
 	struct heard *heard; /* owned: a ring, when there are strangers */
 	size_t heard_n;
+	struct liar *liar; /* owned, when there are some */
 	struct report report;
 	bool closed;
 	uint64_t real_us;
@@ -422,6 +424,8 @@ static void overheard(void *arg, struct world *w, const struct frame *f)
 	struct heard *h;
 
 	(void)w;
+	if (p->liar != NULL)
+		liar_overhears(p->liar, f);
 	if (p->heard == NULL || f->from == NULL || f->bytes.len > NET_FRAME_MAX)
 		return;
 	h = &p->heard[p->heard_n++ % STRANGER_REMEMBERS];
@@ -580,6 +584,8 @@ static void midnight(struct world *w, struct due *d)
 		plan_fault(p, &s->faults[i]);
 	for (size_t i = 0; i < s->strangers_len && !p->calm; i++)
 		plan_strangers(p, &s->strangers[i]);
+	if (p->liar != NULL)
+		liar_midnight(p->liar);
 	queue_put(&w->queue, &p->midnight, w->now_us + DAY_US);
 }
 
@@ -598,6 +604,22 @@ static void once(struct plan *p, const struct scenario_fault *f)
 	for (size_t i = 0; i < f->who.n && f->once; i++)
 		step_at(p, dice_below(&p->dice, p->s->lasts_us), &p->w->people[f->who.v[i]], STEP_FAULT)
 		        ->fault = f;
+}
+
+static bool may_answer(void *arg, struct world *w, const struct person *who, const struct frame *f)
+{
+	struct plan *p = arg;
+
+	(void)w;
+	return liar_may_answer(p->liar, who, f);
+}
+
+static void answered(void *arg, struct world *w, const struct person *who, const struct frame *f)
+{
+	struct plan *p = arg;
+
+	(void)w;
+	liar_answered(p->liar, who, f);
 }
 
 static void arrived(void *arg, struct world *w, const struct tie *from, uint64_t delay_us)
@@ -658,6 +680,12 @@ struct plan *plan_new(const struct scenario *s, const struct plan_options *o)
 		p->heard = need(calloc(STRANGER_REMEMBERS, sizeof(*p->heard)));
 		w->hooks.frame = overheard;
 	}
+	if (s->liars_len != 0) {
+		p->liar = liar_new(w, s);
+		w->hooks.frame = overheard;
+		w->hooks.may_answer = may_answer;
+		w->hooks.answered = answered;
+	}
 	populate(p);
 	w->faults = true;
 	for (size_t i = 0; i < s->faults_len; i++) {
@@ -705,6 +733,8 @@ static void faults_end(struct plan *p)
 	struct world *w = p->w;
 
 	p->calm = true;
+	if (p->liar != NULL)
+		liar_stop(p->liar);
 	w->net.faults = (struct net_faults){ 0 };
 	w->net.walls_len = 0;
 	for (size_t i = 0; i < w->net.places_len; i++)
@@ -838,6 +868,7 @@ void plan_free(struct plan *p)
 	if (p == NULL)
 		return;
 	w = p->w;
+	liar_free(p->liar);
 	for (size_t i = 0; i < w->queue.len; i++)
 		if (w->queue.heap[i]->happen == step_is_due)
 			free(CONTAINER_OF(w->queue.heap[i], struct step, due));

@@ -719,6 +719,21 @@ static void line_strangers(struct parser *p)
 	v->rate_ppm = take_rate(p);
 }
 
+static void line_liars(struct parser *p)
+{
+	struct scenario *s = p->s;
+	struct scenario_liar *v =
+	        more(p, &s->liars, &s->liars_len, sizeof(*s->liars), SCENARIO_LINES_MAX, "liars");
+
+	if (v == NULL)
+		return;
+	take_word(p, "at");
+	take_group(p, &v->where, true);
+	v->share = take_share(p);
+	if (take_if(p, "flood"))
+		v->rate_ppm = take_rate(p);
+}
+
 static void line_end(struct parser *p)
 {
 	static const char *const ends[] = { "nothing", "calm", "together" };
@@ -746,7 +761,8 @@ static const struct {
 	{ "title", line_title }, { "lasts", line_lasts },         { "devices", line_devices },
 	{ "place", line_place }, { "people", line_people },       { "pair", line_pair },
 	{ "day", line_day },     { "round", line_round },         { "writes", line_writes },
-	{ "fault", line_fault }, { "strangers", line_strangers }, { "end", line_end },
+	{ "fault", line_fault }, { "strangers", line_strangers }, { "liars", line_liars },
+	{ "end", line_end },
 };
 
 static void read_line(struct parser *p)
@@ -764,7 +780,7 @@ static void read_line(struct parser *p)
 	bad(p,
 	    "\"%s\" is unknown; expected title, lasts, devices, place, people, pair, day, round, writes, "
 	    "fault, "
-	    "strangers or end",
+	    "strangers, liars or end",
 	    word);
 }
 
@@ -851,6 +867,8 @@ void scenario_deinit(struct scenario *s)
 		free(s->faults[i].who.v);
 	for (size_t i = 0; i < s->strangers_len; i++)
 		free(s->strangers[i].where.v);
+	for (size_t i = 0; i < s->liars_len; i++)
+		free(s->liars[i].where.v);
 	free(s->places);
 	free(s->people);
 	free(s->pairs);
@@ -858,5 +876,6 @@ void scenario_deinit(struct scenario *s)
 	free(s->writes);
 	free(s->faults);
 	free(s->strangers);
+	free(s->liars);
 	*s = (struct scenario){ 0 };
 }

@@ -109,6 +109,12 @@ struct scenario_stranger {
 	uint32_t rate_ppm; /* frames a day and place, in parts of a million */
 };
 
+struct scenario_liar {
+	struct group where;
+	uint32_t share;    /* of what is heard there that is said again, in parts of a million */
+	uint32_t rate_ppm; /* floods a day and place, in parts of a million */
+};
+
 enum scenario_end {
 	SCENARIO_END_NOTHING,  /* what was not delivered was not */
 	SCENARIO_END_CALM,     /* life goes on without faults, and nobody writes: who meets delivers */
@@ -131,7 +137,9 @@ struct scenario {
 	struct scenario_write *writes;
 	struct scenario_fault *faults;
 	struct scenario_stranger *strangers;
-	size_t places_len, people_len, pairs_len, visits_len, writes_len, faults_len, strangers_len;
+	struct scenario_liar *liars;
+	size_t places_len, people_len, pairs_len, visits_len, writes_len, faults_len, strangers_len,
+	        liars_len;
 	size_t members; /* of all groups */
 };
 

@@ -133,6 +133,11 @@ static void say_air(struct text *t)
 	say_if(t, 20, "fault longer {1..20}%\n");
 	say_if(t, 20, "fault deaf {1..90}%\n");
 	say_if(t, 30, "strangers at * {10..200}/day\n");
+	if (chance(t, 30)) {
+		say(t, "liars at * {20..80}%");
+		say_if(t, 30, " flood {1..4}/day");
+		say(t, "\n");
+	}
 }
 
 static void say_life(struct text *t)

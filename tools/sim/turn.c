@@ -59,6 +59,7 @@ int turn_start(struct world *w, struct person *p)
 {
 	int r = store_begin(p->device.store);
 
+	p->starts++;
 	if (r == 0)
 		r = add_rows(p);
 	if (r == 0)
@@ -392,6 +393,21 @@ static void hears_stranger(struct world *w, struct person *p, struct event *ev)
 		             ev->kind == EV_CALL ? "call" : "datagram", ev->bytes.len);
 }
 
+/* Whether a call was answered is to be known. */
+static void hears_call(struct world *w, struct person *p, struct event *ev, const struct frame *f)
+{
+	uint64_t before;
+
+	settle_down(w, p);
+	if (p->node == NULL || w->stopped)
+		return;
+	before = p->sent_calls + p->sent_datagrams;
+	person_event(w, p, ev);
+	person_end_turn(w, p);
+	if (p->sent_calls + p->sent_datagrams != before)
+		w->hooks.answered(w->hooks.arg, w, p, f);
+}
+
 static bool let_in(struct world *w, struct person *p, struct person_path *path)
 {
 	static const uint64_t once_us = 30000000, twice_us = 120000000; /* as measured: plan of tests, 2.4 */
@@ -432,8 +448,10 @@ bool person_hears(struct world *w, struct person *p, const struct frame *f)
 		ev.kind = f->refused ? EV_PATH_REFUSED : EV_DATAGRAM;
 		ev.path = path->id;
 	}
-	if (f->from == NULL)
+	if (w->hooks.may_answer != NULL ? !w->hooks.may_answer(w->hooks.arg, w, p, f) : f->from == NULL)
 		hears_stranger(w, p, &ev);
+	else if (w->hooks.answered != NULL && f->port == 0)
+		hears_call(w, p, &ev, f);
 	else
 		person_event(w, p, &ev);
 	return true;

@@ -40,6 +40,10 @@ struct world_hooks {
 	               struct span bytes);
 	/* Each frame as it is put on the air, before it may be lost. */
 	void (*frame)(void *arg, struct world *w, const struct frame *f);
+	/* Whether a frame that p hears may be answered; NULL: what people say may be. */
+	bool (*may_answer)(void *arg, struct world *w, const struct person *p, const struct frame *f);
+	/* A call was answered by p. */
+	void (*answered)(void *arg, struct world *w, const struct person *p, const struct frame *f);
 	/* A message is seen by the person whom it is for. */
 	void (*arrived)(void *arg, struct world *w, const struct tie *from, uint64_t delay_us);
 	/* Somebody came to a place or left one (p->place), opened or closed the device (p->node). */
