@@ -137,33 +137,32 @@ void call_write(struct writer *w, const struct call *c)
 	}
 }
 
-static uint8_t digit_read(struct reader *r)
-{
-	const uint8_t c = reader_u8(r);
+/* The value of a digit, and one; 0: none. A flood of calls is read at 10,000 a second. */
+static const uint8_t digit_of[256] = {
+	['0'] = 1, ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+	['8'] = 9, ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+};
 
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return (uint8_t)(c - 'a' + 10);
-	reader_fail(r);
-	return 0;
-}
-
-static void uuid_read(struct reader *r, uint8_t out[static 16])
+static bool question_read(uint8_t out[static 16], struct span q)
 {
 	uint8_t fixed[16];
+	size_t at = 0;
 
+	if (q.len != QUESTION_LEN || q.p[at++] != UUID_LEN)
+		return false;
 	for (size_t i = 0; i < 16; i++) {
-		const uint8_t high = digit_read(r);
+		const uint8_t high = digit_of[q.p[at]], low = digit_of[q.p[at + 1]];
 
-		out[i] = (uint8_t)(high << 4 | digit_read(r));
-		if (hyphen_follows(i))
-			reader_expect_u8(r, '-');
+		if (high == 0 || low == 0)
+			return false;
+		out[i] = (uint8_t)((high - 1) << 4 | (low - 1));
+		at += 2;
+		if (hyphen_follows(i) && q.p[at++] != '-')
+			return false;
 	}
 	memcpy(fixed, out, 16);
-	uuid_fix(fixed);
-	if (memcmp(fixed, out, 16) != 0)
-		reader_fail(r); /* not a version-4 UUID */
+	uuid_fix(fixed); /* a version-4 UUID */
+	return memcmp(fixed, out, 16) == 0 && memcmp(&q.p[at], question_tail, sizeof(question_tail)) == 0;
 }
 
 int call_read(struct call *out, struct span datagram)
@@ -179,11 +178,9 @@ int call_read(struct call *out, struct span datagram)
 	if (reader_u16_be(&r) != c.count)
 		return CALL_REFUSED;
 	reader_expect(&r, span_from(zeros, 6));
-	for (size_t i = 0; i < c.count; i++) {
-		reader_expect_u8(&r, UUID_LEN);
-		uuid_read(&r, c.place[i]);
-		reader_expect(&r, SPAN(question_tail));
-	}
+	for (size_t i = 0; i < c.count; i++)
+		if (!question_read(c.place[i], reader_span(&r, QUESTION_LEN)))
+			return CALL_REFUSED;
 	if (!reader_done(&r))
 		return CALL_REFUSED;
 	*out = c;

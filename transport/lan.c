@@ -17,6 +17,9 @@
 #include "transport/udp.h"
 
 enum { BUCKETS = 256, ROUNDS_PER_WAKE = 4 };
+/* Who sends to the group faster than this is read at intervals: the kernel drops what it has no room for, and
+ * a wake for each datagram is what a flood would cost us. */
+enum { BUSY_WINDOW_MS = 100, BUSY_CALLS = 16, REST_MS = 10, ROUNDS_AFTER_REST = 32 };
 
 struct group {
 	struct group *next;
@@ -24,6 +27,9 @@ struct group {
 	uv_poll_t poll;
 	int fd;
 	struct address local;
+	uint64_t window_ms; /* when the count of `came` began */
+	unsigned came;
+	bool resting; /* not polled; read when the timer `rest` is due */
 };
 
 struct datagram {
@@ -55,7 +61,8 @@ struct lan {
 	uv_poll_t watch;
 	uv_timer_t refresh; /* debounces the watch, and looks again where something failed */
 	uv_timer_t news;
-	size_t handles; /* not closed yet */
+	uv_timer_t rest; /* of groups that are flooded */
+	size_t handles;  /* not closed yet */
 	struct group *groups;
 	struct path *buckets[BUCKETS];
 	size_t path_count;
@@ -384,22 +391,58 @@ static void group_drop(struct group *g)
 
 static void group_call(void *arg, const struct address *from, uint8_t ttl, struct span bytes)
 {
-	struct lan *l = arg;
+	struct group *g = arg;
 
-	l->callbacks.call(l->arg, from, ttl, bytes);
+	g->came++;
+	g->lan->callbacks.call(g->lan->arg, from, ttl, bytes);
+}
+
+static void group_receive(struct group *g, int rounds)
+{
+	for (int i = 0; i < rounds; i++)
+		if (udp_receive_calls(g->fd, g->lan->inbox, g->local.interface, group_call, g) == UDP_WAIT)
+			break;
+}
+
+static void group_poll(uv_poll_t *poll, int status, int events);
+
+static void rest_over(uv_timer_t *timer)
+{
+	struct lan *l = timer->data;
+	bool again = false;
+
+	for (struct group *g = l->groups; g != NULL; g = g->next) {
+		if (!g->resting)
+			continue;
+		g->came = 0;
+		group_receive(g, ROUNDS_AFTER_REST);
+		g->resting = g->came > 0 || uv_poll_start(&g->poll, UV_READABLE, group_poll) != 0;
+		again |= g->resting;
+	}
+	if (again)
+		uv_timer_start(timer, rest_over, REST_MS, 0);
 }
 
 static void group_poll(uv_poll_t *poll, int status, int events)
 {
 	struct group *g = poll->data;
 	struct lan *l = g->lan;
+	const uint64_t now_ms = uv_now(l->loop);
 
 	(void)events;
-	for (int i = 0; i < ROUNDS_PER_WAKE; i++)
-		if (udp_receive_calls(g->fd, l->inbox, g->local.interface, group_call, l) == UDP_WAIT)
-			break;
-	if (status < 0) /* libuv stopped it for an error that is taken off by now */
+	if (now_ms - g->window_ms > BUSY_WINDOW_MS) {
+		g->window_ms = now_ms;
+		g->came = 0;
+	}
+	group_receive(g, ROUNDS_PER_WAKE);
+	if (g->came > BUSY_CALLS) {
+		g->resting = true;
+		uv_poll_stop(&g->poll);
+		if (!uv_is_active((uv_handle_t *)&l->rest))
+			uv_timer_start(&l->rest, rest_over, REST_MS, 0);
+	} else if (status < 0) { /* libuv stopped it for an error that is taken off by now */
 		(void)uv_poll_start(&g->poll, UV_READABLE, group_poll);
+	}
 }
 
 /* Sets *why_not when it cannot be; an ERR_NOMEM is such a reason too: it is tried again in a minute. */
@@ -591,10 +634,11 @@ int lan_new(struct lan **out, uv_loop_t *loop, const struct lan_options *options
 		free(l);
 		return r;
 	}
-	l->watch.data = l->refresh.data = l->news.data = l;
+	l->watch.data = l->refresh.data = l->news.data = l->rest.data = l;
 	uv_timer_init(loop, &l->refresh);
 	uv_timer_init(loop, &l->news);
-	l->handles = 3;
+	uv_timer_init(loop, &l->rest);
+	l->handles = 4;
 	(void)uv_poll_start(&l->watch, UV_READABLE, watch_poll); /* without it: looks once a minute */
 	uv_timer_start(&l->refresh, look_again, 0, 0);
 	*out = l;
@@ -619,6 +663,7 @@ void lan_close(struct lan *l, void (*closed)(void *arg), void *arg)
 	}
 	uv_close((uv_handle_t *)&l->refresh, handle_closed);
 	uv_close((uv_handle_t *)&l->news, handle_closed);
+	uv_close((uv_handle_t *)&l->rest, handle_closed);
 	uv_close((uv_handle_t *)&l->watch, handle_closed);
 	close(l->watch_fd);
 }

@@ -22,12 +22,14 @@ uint16_t load_u16(const uint8_t *p)
 
 uint32_t load_u32(const uint8_t *p)
 {
-	return load_u16(p) | (uint32_t)load_u16(p + 2) << 16;
+	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
 uint64_t load_u64(const uint8_t *p)
 {
-	return load_u32(p) | (uint64_t)load_u32(p + 4) << 32;
+	return p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24 |
+	       (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48 |
+	       (uint64_t)p[7] << 56; /* one load */
 }
 
 void store_u16(uint8_t *p, uint16_t value)

@@ -20,8 +20,9 @@
 
 enum { TTL_OF_A_NEIGHBOUR = 255 };
 enum { CALL_ROUND_MAX = 8, CALL_ROUND_KEYS = CALL_ROUND_MAX * (CALL_LARGE - 1) }; /* on one interface */
-enum { SEARCH_PAUSE_S = 5 }; /* between two searches over twenty years */
-enum { HEARD_S = 3600 };     /* how long a call counts as seen */
+enum { SEARCH_PAUSE_S = 5 };   /* between two searches over twenty years */
+enum { HEARD_S = 3600 };       /* how long a call counts as seen */
+enum { RECOGNISED_TAGS = 32 }; /* what it costs to look into a recognised call, counted as tags */
 
 void finder_init(struct finder *f)
 {
@@ -246,7 +247,7 @@ uint64_t finder_deadline_us(const struct node *n)
 
 static const struct own_call *own_call_by_nonce(const struct finder *f, const struct nonce16 *nonce)
 {
-	for (size_t i = 0; i < CALLS_KEPT_MAX; i++)
+	for (size_t i = 0; i < CALLS_KEPT_MAX && i <= f->calls_made; i++)
 		if (f->calls[i].made_us != 0 && memcmp(f->calls[i].n.b, nonce->b, sizeof(nonce->b)) == 0)
 			return &f->calls[i];
 	return NULL;
@@ -413,8 +414,12 @@ static int examine_key(struct node *n, struct contact *c, enum secret_kind kind,
                        const struct call *call, const struct address *from)
 {
 	const struct sym_key *key = &c->keys[kind].in;
-	const struct own_call *own = answered_call(n, call, place, key, from);
+	const struct own_call *own;
 
+	if (was_heard(n, c, call_nonce(call)))
+		return 0;
+	n->finder.tags += RECOGNISED_TAGS;
+	own = answered_call(n, call, place, key, from);
 	if (own != NULL)
 		return take_answer(n, c, kind, own, call, from);
 	if (call_is_live_by_clock(call, place, key, CALL_KIND_CALL, from, n->clock, c->record.clock_offset))
@@ -432,6 +437,7 @@ static int examine(struct node *n, struct contact *c, const struct call *call, c
 
 		if (!c->keys[kind].known)
 			continue;
+		n->finder.tags++;
 		place = call_find(call, &c->keys[kind].in);
 		if (place >= 0)
 			return examine_key(n, c, kind, place, call, from);
@@ -439,20 +445,24 @@ static int examine(struct node *n, struct contact *c, const struct call *call, c
 	return 0;
 }
 
-/* At most 20 calls a second are examined. When more come, as in the second before, each has the same chance.
- */
+/* What the calls of others may cost in a second is bounded. When they would cost more, as in the second
+ * before, each has the same chance. */
 static bool may_examine(struct node *n)
 {
 	struct finder *f = &n->finder;
 
 	if (n->now_us >= f->second_began_us + SECOND_US) {
-		f->came_before = n->now_us < f->second_began_us + 2 * SECOND_US ? f->came : 0;
+		const bool next = n->now_us < f->second_began_us + 2 * SECOND_US;
+
+		f->tags_before = next && f->examined > 0 ? f->tags * f->came / f->examined : 0;
 		f->second_began_us = n->now_us;
-		f->came = f->examined = 0;
+		f->came = f->examined = f->tags = 0;
 	}
 	f->came++;
-	if (f->examined >= CALLS_EXAMINED_PER_S ||
-	    random_below(n->rng, MAX(f->came_before, (uint32_t)CALLS_EXAMINED_PER_S)) >= CALLS_EXAMINED_PER_S)
+	if (f->tags >= CALL_TAGS_PER_S)
+		return false;
+	if (f->tags_before > CALL_TAGS_PER_S &&
+	    random_below(n->rng, (uint32_t)MIN(f->tags_before, (uint64_t)UINT32_MAX)) >= CALL_TAGS_PER_S)
 		return false;
 	f->examined++;
 	return true;

@@ -37,8 +37,9 @@ struct finder {
 	uint64_t calls_made;
 	uint64_t look_until_us; /* 0: not looking */
 	uint64_t second_began_us;
-	uint32_t came, came_before,
-	        examined;     /* calls of others: in this second, in the one before; of these */
+	/* Calls of others in this second, those of them that were examined, and the tags that were computed
+	 * for them; how many it would have taken for all that came in the second before. */
+	uint64_t came, examined, tags, tags_before;
 	uint64_t searched_us; /* the last search over twenty years */
 };
 
