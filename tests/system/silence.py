@@ -45,6 +45,17 @@ def udp4(source_mac, to_mac, src, dst, sport, dport, payload, ttl=255):
     return to_mac + source_mac + b"\x08\x00" + ip[:10] + struct.pack(">H", checksum(ip)) + ip[12:] + udp
 
 
+def whole(frame):
+    """A recorded UDP frame with its checksum: inside one machine the kernel leaves it out."""
+    raw = frame.raw
+    at = 34 if ":" not in frame.src else 54
+    addresses = raw[26:34] if at == 34 else raw[22:54]
+    udp = raw[at:at + 8 + len(frame.payload)]
+    udp = udp[:6] + b"\0\0" + udp[8:]
+    sum_ = checksum(addresses + struct.pack(">HH" if at == 34 else ">II", 17, len(udp)) + udp) or 0xffff
+    return raw[:at] + udp[:6] + struct.pack(">H", sum_) + udp[8:]
+
+
 def query(random, questions):
     """What a browser asks: names that nobody has."""
     out = struct.pack(">6H", 0, 0, questions, 0, 0, 0)
@@ -72,7 +83,7 @@ class Eve:
     def replay(self, frame, own_address=False):
         """A recorded frame once more: as it was, or from Eve's own address."""
         if not own_address:
-            self.frame(frame.raw)
+            self.frame(whole(frame))
         elif frame.src is not None and ":" not in frame.src:
             to, dst = (frame.to, frame.dst) if frame.to[0] & 1 else (self.ben_mac, "10.7.0.2")
             self.frame(udp4(self.mac, to, "10.7.0.3", dst, frame.sport, frame.dport, frame.payload, frame.ttl))
