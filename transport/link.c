@@ -97,7 +97,6 @@ static void keys_take(struct link *l)
 	l->send = l->role == LINK_INITIATOR ? keys.k_i_to_r : keys.k_r_to_i;
 	l->receive = l->role == LINK_INITIATOR ? keys.k_r_to_i : keys.k_i_to_r;
 	l->x = keys.x;
-	secrets_next(&l->next, &l->used, &l->x);
 	sodium_memzero(&keys, sizeof(keys));
 	sodium_memzero(&l->used, sizeof(l->used));
 	sodium_memzero(l->mask, sizeof(l->mask));
@@ -157,12 +156,6 @@ out:
 void link_opener(uint8_t out[static LINK_WIRE_LEN], struct random *rng)
 {
 	random_bytes(rng, out, LINK_WIRE_LEN);
-}
-
-const struct link_secret *link_next(const struct link *l)
-{
-	assert(l->state == LINK_OPEN);
-	return &l->next;
 }
 
 const struct sym_key *link_x(const struct link *l)

@@ -41,7 +41,7 @@ struct link {
 	struct sym_key mask[2];          /* M_i, M_r */
 	struct noise noise;              /* wiped when the keys are there */
 	struct sym_key send, receive, x; /* k_dir of either direction; X[0..32) */
-	struct link_secret used, next;   /* L_used until the keys are there; L' from then on */
+	struct link_secret used;         /* L_used, until the keys are there */
 	uint64_t pn_next;                /* of the next datagram to be sent */
 	struct replay replay;
 };
@@ -64,14 +64,13 @@ void link_deinit(struct link *l);
  * Returns 0 or LINK_REFUSED: the other side's key is of no use; close the link. */
 must_check int link_wire(struct span *out, struct link *l, struct random *rng);
 /* The other side's flight: wire2 for an initiator that has sent, wire1 for an answerer. Returns 0 or
- * LINK_REFUSED, also for a flight that comes again. An initiator is open after it and has link_next(). */
+ * LINK_REFUSED, also for a flight that comes again. An initiator is open after it. */
 must_check int link_read_wire(struct link *l, struct span datagram);
 /* What an answerer sends until wire1 comes: 256 random bytes. */
 void link_opener(uint8_t out[static LINK_WIRE_LEN], struct random *rng);
 
-/* L', to be committed (PROTOCOL section 3) once the state is open and before the first datagram is sealed. */
-const struct link_secret *link_next(const struct link *l);
-/* X[0..32), for re-initialisation and courier ids; from when the state is open. */
+/* X[0..32), from when the state is open: for L', which is committed (PROTOCOL section 3) before the first
+ * datagram is sealed, for re-initialisation and for courier ids. */
 const struct sym_key *link_x(const struct link *l);
 
 /* Seals frames, at most 1,184 bytes, into out: 256 bytes long, or 1,232 where they do not fit in that. frames

@@ -210,7 +210,7 @@ void rogue_link(struct rogue *r)
 	rogue_send(r, wire);
 	assert_true(r->datagrams > 0); /* its state */
 	assert_int_equal(r->link.state, LINK_OPEN);
-	r->c.cur = *link_next(&r->link);
+	secrets_next(&r->c.cur, &r->c.cur, link_x(&r->link));
 }
 
 void rogue_meet(struct rogue *r)

@@ -94,7 +94,7 @@ static void the_answerer_waits_for_the_first_datagram(void **state)
 	wire[100] ^= 1;
 	assert_int_equal(link_open(&frames, &pn, &p->r, plain, span_from(wire, len)), 0);
 	assert_int_equal(p->r.state, LINK_OPEN);
-	assert_memory_equal(link_next(&p->i), link_next(&p->r), sizeof(struct link_secret));
+	assert_memory_equal(link_x(&p->i), link_x(&p->r), sizeof(struct sym_key));
 	assert_int_equal(link_open(&frames, &pn, &p->i, plain, span_from(wire, len)),
 	                 LINK_REFUSED); /* sent back */
 }
