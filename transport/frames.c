@@ -129,12 +129,6 @@ static void stored_read(struct reader *r, struct frame_list *list)
 	}
 }
 
-uint64_t frame_id(const struct frame_list *list, size_t i)
-{
-	assert(i < list->n);
-	return load_u64(list->items.p + i * FRAME_ID_LEN);
-}
-
 int frame_read(struct frame *out, struct reader *r)
 {
 	struct frame f = { FRAME_PAD };

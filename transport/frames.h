@@ -61,7 +61,7 @@ struct frame_piece {
 
 struct frame_list {
 	size_t n;          /* at least 1 */
-	struct span items; /* borrowed: frame_stored_run(), frame_id() */
+	struct span items; /* borrowed: frame_stored_run(); have and want: ids of FRAME_ID_LEN bytes */
 };
 
 struct frame_reinit {
@@ -96,9 +96,8 @@ struct frame_ack_cursor {
 struct frame_ack_cursor frame_ack_first(const struct frame_ack *ack);
 /* The next lower range; false after the last. */
 bool frame_ack_next(struct range *out, struct frame_ack_cursor *c);
-/* Run i of a frame stored; id i of have and want, as load_u64() gives it. i is less than n. */
+/* Run i of a frame stored; i is less than n. */
 struct range frame_stored_run(const struct frame_list *list, size_t i);
-uint64_t frame_id(const struct frame_list *list, size_t i);
 
 /* Writers. Each fails its writer when the frame does not fit, but frame_write_ack(). */
 

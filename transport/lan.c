@@ -596,11 +596,6 @@ size_t lan_status(const struct lan *l, struct lan_status out[static INTERFACES_M
 	return l->interfaces_len;
 }
 
-size_t lan_path_count(const struct lan *l)
-{
-	return l->path_count;
-}
-
 /* ---- Beginning and end ----------------------------------------------------- */
 
 static void handle_closed(uv_handle_t *handle)

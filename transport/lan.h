@@ -73,6 +73,5 @@ struct lan_status {
 
 /* What there is, used or not. Writes at most INTERFACES_MAX entries and returns how many. */
 size_t lan_status(const struct lan *l, struct lan_status out[static INTERFACES_MAX]);
-size_t lan_path_count(const struct lan *l);
 
 #endif

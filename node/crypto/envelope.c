@@ -28,17 +28,11 @@ static_assert(BODY_AT == 76, "PROTOCOL section 6");
 static_assert(BODY_AT + MAC_LEN + LENGTH_LEN == ENVELOPE_OVERHEAD, "PROTOCOL section 6");
 static_assert(ENVELOPE_TEXT_MAX <= UINT16_MAX, "the text's length has 16 bits");
 
-static const size_t classes[ENVELOPE_CLASSES] = { ENVELOPE_MIN, 4096, 16384, ENVELOPE_MAX };
-
-size_t envelope_class(unsigned index)
-{
-	assert(index < ENVELOPE_CLASSES);
-	return classes[index];
-}
+static const size_t classes[] = { ENVELOPE_MIN, 4096, 16384, ENVELOPE_MAX };
 
 size_t envelope_size_for(size_t text_len)
 {
-	for (unsigned i = 0; i < ENVELOPE_CLASSES; i++) {
+	for (size_t i = 0; i < COUNT_OF(classes); i++) {
 		if (text_len <= classes[i] - ENVELOPE_OVERHEAD)
 			return classes[i];
 	}
@@ -47,7 +41,7 @@ size_t envelope_size_for(size_t text_len)
 
 size_t envelope_text_max(size_t size)
 {
-	for (unsigned i = 0; i < ENVELOPE_CLASSES; i++) {
+	for (size_t i = 0; i < COUNT_OF(classes); i++) {
 		if (size == classes[i])
 			return size - ENVELOPE_OVERHEAD;
 	}

@@ -12,15 +12,13 @@
 enum {
 	ENVELOPE_MIN = 1024, /* the smallest size class */
 	ENVELOPE_MAX = 65536,
-	ENVELOPE_CLASSES = 4,
 	ENVELOPE_OVERHEAD = 94, /* what a size class does not leave for text */
 	ENVELOPE_TEXT_MAX = ENVELOPE_MAX - ENVELOPE_OVERHEAD
 };
 enum { ENVELOPE_REFUSED = 1 }; /* outcome of envelope_open_text() */
 
-/* 1,024, 4,096, 16,384 and 65,536 for index 0 to ENVELOPE_CLASSES - 1. */
-size_t envelope_class(unsigned index);
-/* The smallest size whose envelope holds text_len bytes; 0 when none does. */
+/* The smallest size class (1,024, 4,096, 16,384 or 65,536 bytes) whose envelope holds text_len bytes; 0 when
+ * none does. */
 size_t envelope_size_for(size_t text_len);
 /* How many bytes of text fit into an envelope of this size; 0 when no envelope has this size. */
 size_t envelope_text_max(size_t size);

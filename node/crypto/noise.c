@@ -546,11 +546,6 @@ const struct public_key *noise_remote_static(const struct noise *n)
 	return &n->rs;
 }
 
-const struct public_key *noise_remote_ephemeral(const struct noise *n)
-{
-	return &n->re;
-}
-
 void noise_split(const struct noise *n, struct noise_keys *out)
 {
 	struct hash64 o[3];

@@ -76,9 +76,8 @@ must_check int noise_write(struct noise *n, struct random *rng, struct writer *o
 must_check int noise_read(struct noise *n, struct writer *payload, struct span message);
 
 bool noise_is_done(const struct noise *n);
-/* The other's keys, of a handshake that has come by them; all zero before. */
+/* The other's static key, of a handshake that has come by it; all zero before. */
 const struct public_key *noise_remote_static(const struct noise *n);
-const struct public_key *noise_remote_ephemeral(const struct noise *n);
 /* Split, of a handshake that is done. The caller wipes out. */
 void noise_split(const struct noise *n, struct noise_keys *out);
 

@@ -190,11 +190,6 @@ unsigned ratchet_room(const struct ratchet *r, uint64_t unstored)
 	return in_chain < RATCHET_UNSTORED_MAX ? RATCHET_UNSTORED_MAX - (unsigned)in_chain : 0;
 }
 
-uint32_t ratchet_chain_len(const struct ratchet *r)
-{
-	return r->sending.n;
-}
-
 /* --- Finding a tag --- */
 
 /* The tags of RATCHET_WINDOW places from the one of hk on, their first 8 bytes; a ring. */

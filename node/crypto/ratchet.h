@@ -72,7 +72,6 @@ must_check int ratchet_seal(struct ratchet *r, struct random *rng, struct span t
 /* How many envelopes may be sealed now, when unstored of this direction and epoch are not yet `stored`. The
  * caller keeps to it: at most RATCHET_UNSTORED_MAX of a chain are ever unstored. */
 unsigned ratchet_room(const struct ratchet *r, uint64_t unstored);
-uint32_t ratchet_chain_len(const struct ratchet *r); /* envelopes sealed in the sending chain */
 
 /* Opens an envelope and appends its text; the writer must have room for envelope.len bytes. Draws 32 bytes
  * when, and only when, the envelope opened and begins a chain. Outcomes, with state, keys and writer

@@ -19,7 +19,7 @@ static void look(const struct frame *f)
 		break;
 	case FRAME_HAVE:
 	case FRAME_WANT:
-		(void)frame_id(&f->list, f->list.n - 1);
+		assert(f->list.items.len == f->list.n * (size_t)FRAME_ID_LEN);
 		break;
 	case FRAME_PIECE:
 	case FRAME_CARRIED:

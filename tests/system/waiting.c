@@ -11,6 +11,7 @@
 static struct lan *lan;
 static struct address local = { .ip = { [10] = 0xff, 0xff } }, remote = { .ip = { [10] = 0xff, 0xff } };
 static uint16_t port;
+static bool opened;
 
 static void on_network(void *arg, const struct address *locals, size_t n)
 {
@@ -18,8 +19,9 @@ static void on_network(void *arg, const struct address *locals, size_t n)
 	if (n == 0)
 		return;
 	local.interface = remote.interface = locals[0].interface;
-	if (lan_path_count(lan) == 0 && lan_open(lan, 1, &local, &remote, port) != 0)
+	if (!opened && lan_open(lan, 1, &local, &remote, port) != 0)
 		abort();
+	opened = true;
 	puts("waiting");
 	fflush(stdout);
 }

@@ -145,7 +145,7 @@ static void rewrite_frame(struct writer *w, const struct frame *f)
 	case FRAME_HAVE:
 	case FRAME_WANT:
 		for (size_t i = 0; i < f->list.n; i++)
-			ids[i] = frame_id(&f->list, i);
+			ids[i] = load_u64(f->list.items.p + i * FRAME_ID_LEN);
 		frame_write_ids(w, f->type, ids, f->list.n);
 		break;
 	case FRAME_REINIT:
