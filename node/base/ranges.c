@@ -43,7 +43,7 @@ bool ranges_cover(const struct ranges *set, uint64_t first, uint64_t end)
 {
 	const size_t at = lower_bound(set, end);
 
-	return at < set->n && set->v[at].first <= first && set->v[at].end >= end;
+	return at < set->n && set->v[at].first <= first; /* and it ends at or after end */
 }
 
 void ranges_drop_lowest(struct ranges *set)

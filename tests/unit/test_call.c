@@ -191,6 +191,14 @@ static void a_search_finds_a_lost_clock(void **state)
 	s.distance = CALL_SEARCH_UNITS - 50;
 	assert_int_equal(search_all(&clock_s, &s, 100), CALL_SEARCH_NOTHING);
 	assert_int_equal(search_all(&clock_s, &s, 100), CALL_SEARCH_NOTHING);
+	/* In a direct call every bit of the proof stands as it is. */
+	make(&c, CALL_DIRECT, call_proof_clock(CALL_KIND_CALL, NOON + 86400, &here));
+	call_search_init(&s, &c, call_find(&c, &key), CALL_KIND_CALL, &here, NOON);
+	assert_int_equal(search_all(&clock_s, &s, 100), 0);
+	assert_int_equal(clock_s / CALL_UNIT_S, (NOON + 86400) / CALL_UNIT_S);
+	/* A clock of no time that there is looks back only. */
+	call_search_init(&s, &c, call_find(&c, &key), CALL_KIND_CALL, &here, UINT64_MAX);
+	assert_int_equal(call_search_step(&clock_s, &s, &key, 10), CALL_SEARCH_MORE);
 	/* A clock of 1970 looks forward only. */
 	call_search_init(&s, &c, call_find(&c, &key), CALL_KIND_CALL, &here, 0);
 	assert_int_equal(call_search_step(&clock_s, &s, &key, 10), CALL_SEARCH_MORE);

@@ -89,17 +89,23 @@ static void an_answer_is_for_one_question_of_one_pair(void **state)
 static void answers_that_may_not_be_agreed_are_refused(void **state)
 {
 	struct asking *a = *state;
-	const struct span empty = SPAN_NONE, same = span_str("kettle");
+	const struct span empty = SPAN_NONE, same = span_str("kettle"), as_long = span_str("teapot"),
+	                  longer = span_str("kettles");
 	struct writer w = WRITER_ON(a->buf);
 
 	assert_int_equal(check_agree(span_str("kettle"), NULL), 0);
 	assert_int_equal(check_agree(SPAN_NONE, NULL), CHECK_REFUSED);
 	assert_int_equal(check_agree(span_str("kettle"), &empty), CHECK_REFUSED);
 	assert_int_equal(check_agree(span_str("kettle"), &same), CHECK_REFUSED);
+	assert_int_equal(check_agree(span_str("kettle"), &as_long), 0);
+	assert_int_equal(check_agree(span_str("kettle"), &longer), 0);
 	assert_int_equal(check_ask(&a->asked, &w, &rng.base, &aid, span_str("?"), span_str("kettle"), &same),
 	                 CHECK_REFUSED);
 	assert_int_equal(check_ask(&a->asked, &w, &rng.base, &aid, span_str("\xff"), span_str("kettle"),
 	                           NULL),
+	                 CHECK_REFUSED);
+	w.cap = CHECK_ASK_LEN;
+	assert_int_equal(check_ask(&a->asked, &w, &rng.base, &aid, span_str("?"), span_str("kettle"), NULL),
 	                 CHECK_REFUSED);
 	assert_int_equal(w.len, 0);
 }
@@ -119,6 +125,9 @@ static void a_question_has_a_longest_length(void **state)
 	                 0);
 	assert_int_equal(check_question(&question, writer_done(&w)), 0);
 	writer_u8(&w, 'q');
+	assert_int_equal(check_question(&question, writer_done(&w)), CHECK_REFUSED);
+	w.len--;
+	buf[w.len - 1] = 0xff; /* no UTF-8 */
 	assert_int_equal(check_question(&question, writer_done(&w)), CHECK_REFUSED);
 }
 
@@ -151,6 +160,9 @@ static void misshapen_messages_are_refused(void **state)
 		assert_int_equal(check_judge(&result, &a->asked, writer_done(&w)), CHECK_REFUSED);
 		memcpy(buf + shares[i], was, 32);
 	}
+	assert_int_equal(out.len, 0);
+	out.cap = CHECK_ANSWER_LEN - 1;
+	assert_int_equal(check_answer(&out, &rng.base, &aid, a->message, span_str("kettle")), CHECK_REFUSED);
 	assert_int_equal(out.len, 0);
 	assert_int_equal(check_judge(&result, &a->asked, writer_done(&w)), 0);
 	assert_int_equal(result, CHECK_RIGHT);

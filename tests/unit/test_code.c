@@ -96,6 +96,14 @@ static void what_is_wrong_is_named(void **state)
 	assert_int_equal(parse(&c, &why, text), CODE_TOO_LONG);
 	snprintf(text, sizeof(text), "12 %s 4 %s %s", words_at(3), words_at(4), words_at(5));
 	assert_int_equal(parse(&c, &why, text), CODE_TOO_LONG);
+	/* Of what is not ASCII only some signs part words; other bytes belong to the word, which one may. */
+	static const char *const signs[] = { "\xe2\x82\xac", "\xe2\x80\x20", "\xc2\xa9", "\xe2", "\xc2" };
+	for (size_t i = 0; i < COUNT_OF(signs); i++) {
+		snprintf(text, sizeof(text), "12 %s%s %s %s", words_at(3), signs[i], words_at(4),
+		         words_at(5));
+		assert_int_equal(parse(&c, &why, text), strlen(signs[i]) == 1 ? 0 : CODE_WORD_UNKNOWN);
+	}
+	code_wipe(&c);
 	memset(text, ' ', sizeof(text));
 	assert_int_equal(code_parse(&c, &why, SPAN(text)), CODE_TOO_LONG);
 	assert_int_equal(c.prs_len, 0);

@@ -48,6 +48,23 @@ static void the_same_password_agrees_and_another_does_not(void **state)
 	assert_memory_not_equal(&isk_a, &isk_b, sizeof(isk_a));
 }
 
+/* The draft pads the password to a block of the hash; a longer one needs no padding. */
+static void a_password_may_be_longer_than_a_block(void **state)
+{
+	char password[301] = { 0 };
+	struct hash64 isk_a, isk_b;
+	struct sides s;
+
+	(void)state;
+	for (size_t len = 100; len < sizeof(password); len += 20) {
+		memset(password, 'x', len);
+		shares(&s, password, password);
+		assert_int_equal(cpace_isk_ir(&isk_a, run("", "sid"), &s.y_a, true, &s.a, &s.b), 0);
+		assert_int_equal(cpace_isk_ir(&isk_b, run("", "sid"), &s.y_b, false, &s.a, &s.b), 0);
+		assert_memory_equal(&isk_a, &isk_b, sizeof(isk_a));
+	}
+}
+
 static void what_is_no_share_is_refused(void **state)
 {
 	struct cpace_share bad[] = { { { 0 } }, { { 1 } }, { { 0 } } }; /* neutral; negative; not canonical */
@@ -108,6 +125,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_same_password_agrees_and_another_does_not),
+		cmocka_unit_test(a_password_may_be_longer_than_a_block),
 		cmocka_unit_test(what_is_no_share_is_refused),
 		cmocka_unit_test(scalars_are_between_zero_and_the_order),
 	};

@@ -74,10 +74,15 @@ static void limits(void **state)
 		{ "\x09\x0a\0", 3, FRAME_MALFORMED },
 		{ "\0\0\0\x09", 4, FRAME_MALFORMED },
 		{ "", 0, FRAME_END },
+		{ "\x03\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\x01\0x", 20, FRAME_END },         /* 65,536 */
+		{ "\x03\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\x01\0\x01\0x", 20, FRAME_MALFORMED }, /* no size */
 	};
 	size_t count;
 
 	(void)state;
+	for (int type = FRAME_PAD; type <= FRAME_CLOSE; type++)
+		assert_int_equal(frame_wants_ack((enum frame_type)type),
+		                 type != FRAME_PAD && type != FRAME_ACK && type != FRAME_CLOSE);
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
 		if (read_all(span_from(rows[i].bytes, rows[i].len), &count) != rows[i].outcome)
 			fail_msg("row %zu", i);

@@ -140,7 +140,10 @@ static void an_absurd_number_is_refused(void **state)
 	struct span frames;
 	uint64_t pn;
 
+	assert_int_equal(link_open(&frames, &pn, &p->r, plain, SPAN(wire)), LINK_REFUSED); /* no keys yet */
 	handshake(p);
+	assert_int_equal(link_read_wire(&p->i, SPAN(p->r.wire)), LINK_REFUSED); /* again */
+	assert_int_equal(link_read_wire(&p->r, SPAN(p->i.wire)), LINK_REFUSED);
 	for (size_t i = 0; i < COUNT_OF(numbers); i++) {
 		uint8_t body[8 + CARRIER_SMALL_FRAMES] = { 0 };
 
@@ -150,6 +153,19 @@ static void an_absurd_number_is_refused(void **state)
 		assert_int_equal(link_open(&frames, &pn, &p->r, plain, SPAN(wire)),
 		                 numbers[i] == INT64_MAX ? 0 : LINK_REFUSED);
 	}
+}
+
+/* Between the flights: wire1 came, wire2 was not made yet. */
+static void a_datagram_before_the_own_flight_is_refused(void **state)
+{
+	struct pair *p = *state;
+	uint8_t datagram[CARRIER_SMALL] = { 0 }, plain[LINK_PLAIN_MAX];
+	struct span wire, frames;
+	uint64_t pn;
+
+	assert_int_equal(link_wire(&wire, &p->i, &p->rng.base), 0);
+	assert_int_equal(link_read_wire(&p->r, wire), 0);
+	assert_int_equal(link_open(&frames, &pn, &p->r, plain, SPAN(datagram)), LINK_REFUSED);
 }
 
 static void a_key_of_small_order_is_refused(void **state)
@@ -173,6 +189,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_answerer_waits_for_the_first_datagram, setup, teardown),
 		cmocka_unit_test_setup_teardown(sizes_and_numbers, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_absurd_number_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_datagram_before_the_own_flight_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_key_of_small_order_is_refused, setup, teardown),
 	};
 

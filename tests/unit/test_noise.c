@@ -1,6 +1,7 @@
 #include "node/crypto/noise.h"
 
 #include <sodium.h>
+#include <stdio.h>
 
 #include "node/crypto/kdf.h"
 #include "node/crypto/random.h"
@@ -298,6 +299,104 @@ static void messages_have_a_longest_length(void **state)
 	assert_wiped(&n);
 }
 
+/* A whole handshake of a pattern with n psks; keys are known beforehand only where the pattern says so. */
+static void shake(const char *pattern, size_t psks_len)
+{
+	const struct sym_key many[NOISE_PSKS_MAX] = { { { 1 } }, { { 2 } }, { { 3 } }, { { 4 } }, { { 5 } } };
+	struct noise_config c_i = config(pattern, true), c_r = config(pattern, false);
+	struct noise i, r, *from = &i, *to = &r, *swap;
+	struct noise_keys of_i, of_r;
+	uint8_t buf[512], got[64];
+
+	c_i.psks = c_r.psks = many;
+	c_i.psks_len = c_r.psks_len = psks_len;
+	assert_int_equal(noise_init(&i, &c_i), 0);
+	assert_int_equal(noise_init(&r, &c_r), 0);
+	for (; !noise_is_done(&i); swap = from, from = to, to = swap) {
+		struct writer w = WRITER_ON(buf), p = WRITER_ON(got);
+
+		assert_int_equal(noise_write(from, &rng.base, &w, span_str("payload")), 0);
+		assert_int_equal(noise_read(to, &p, writer_done(&w)), 0);
+		assert_true(span_equal(writer_done(&p), span_str("payload")));
+	}
+	assert_true(noise_is_done(&r));
+	noise_split(&i, &of_i);
+	noise_split(&r, &of_r);
+	assert_memory_equal(&of_i, &of_r, sizeof(of_i));
+}
+
+static void every_pattern_comes_to_one_end(void **state)
+{
+	static const char *const names[] = {
+		"N",    "K",   "X",   "NN",   "NK",   "NX",  "KN",  "KK",   "KX",  "XN",
+		"XK",   "XX",  "IN",  "IK",   "IX",   "NK1", "NX1", "X1N",  "X1K", "XK1",
+		"X1K1", "X1X", "XX1", "X1X1", "K1N",  "K1K", "KK1", "K1K1", "K1X", "KX1",
+		"K1X1", "I1N", "I1K", "IK1",  "I1K1", "I1X", "IX1", "I1X1",
+	};
+	char name[32];
+
+	(void)state;
+	for (size_t k = 0; k < COUNT_OF(names); k++) {
+		shake(names[k], 0);
+		snprintf(name, sizeof(name), "%spsk0", names[k]);
+		shake(name, 1);
+		snprintf(name, sizeof(name), "%spsk0+psk1", names[k]);
+		shake(name, 2);
+	}
+	shake("XXpsk0+psk1+psk2+psk3", 4);
+	shake("XXpsk3", 1);
+}
+
+/* One that was given is used, and no other is drawn. */
+static void an_ephemeral_key_may_be_given(void **state)
+{
+	struct noise_config c = config("NN", true);
+	struct key_pair e;
+	uint8_t buf[64];
+	struct writer w = WRITER_ON(buf);
+	struct noise n;
+
+	(void)state;
+	key_pair_new(&e, &rng.base);
+	c.e = &e;
+	assert_int_equal(noise_init(&n, &c), 0);
+	assert_int_equal(noise_write(&n, NULL, &w, SPAN_NONE), 0);
+	assert_true(span_equal(writer_done(&w), KEY_SPAN(&e.public)));
+	noise_deinit(&n);
+}
+
+static void a_writer_that_failed_gets_nothing(void **state)
+{
+	uint8_t sealed[NOISE_TAG_LEN], out[64];
+	struct writer w = WRITER_ON(sealed), p = WRITER_ON(out);
+
+	(void)state;
+	noise_seal(&w, &psk, 0, SPAN_NONE, span_str("x"));
+	assert_true(w.failed && w.len == 0);
+	w = WRITER_ON(sealed);
+	noise_seal(&w, &psk, 0, SPAN_NONE, SPAN_NONE);
+	writer_fail(&p);
+	assert_int_equal(noise_open(&p, &psk, 0, SPAN_NONE, writer_done(&w)), NOISE_REFUSED);
+	assert_int_equal(p.len, 0);
+}
+
+/* Where there is no key yet a payload is plain, and has to find room as well. */
+static void a_plain_payload_without_room_is_refused(void **state)
+{
+	struct noise i, r;
+	uint8_t buf[64], small[4];
+	struct writer w = WRITER_ON(buf), p = WRITER_ON(small);
+
+	(void)state;
+	init(&i, "XX", true);
+	init(&r, "XX", false);
+	assert_int_equal(noise_write(&i, &rng.base, &w, span_str("hello")), 0);
+	assert_int_equal(noise_read(&r, &p, writer_done(&w)), NOISE_REFUSED);
+	assert_int_equal(p.len, 0);
+	assert_wiped(&r);
+	noise_deinit(&i);
+}
+
 static void sealing_binds_nonce_and_ad(void **state)
 {
 	uint8_t sealed[32], out[16];
@@ -328,6 +427,10 @@ int main(void)
 		cmocka_unit_test(only_whole_configurations_are_taken),
 		cmocka_unit_test(messages_have_a_longest_length),
 		cmocka_unit_test(sealing_binds_nonce_and_ad),
+		cmocka_unit_test(every_pattern_comes_to_one_end),
+		cmocka_unit_test(an_ephemeral_key_may_be_given),
+		cmocka_unit_test(a_writer_that_failed_gets_nothing),
+		cmocka_unit_test(a_plain_payload_without_room_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

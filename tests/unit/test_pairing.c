@@ -600,7 +600,71 @@ static void noise_is_not_heard(void **state)
 	pair_end(&d, &e);
 }
 
+/* E knows the code, and says an ephemeral key with which every DH is zero. */
+static void weak_e(unsigned flight, uint8_t datagram[static PAIRING_DATAGRAM_LEN],
+                   const struct person *sender, void *arg)
+{
+	static const struct key_pair weak;
+	const struct pairing *p = &sender->p;
+	uint8_t prologue[105], plain[PLAIN_LEN] = { 4 };
+	struct writer w = WRITER_ON(prologue), out = writer_on(plain + 1, 48);
+	struct noise n;
+
+	(void)arg;
+	if (flight != 4)
+		return;
+	writer_str(&w, "fl1:pair");
+	writer_u8(&w, 1);
+	writer_span(&w, KEY_SPAN(&p->n_d));
+	writer_span(&w, KEY_SPAN(&p->n_e));
+	writer_bytes(&w, p->share_e, 32);
+	writer_bytes(&w, p->share_d, 32);
+	assert_int_equal(noise_init(&n, &(struct noise_config){ .pattern = "XXpsk0",
+	                                                        .initiator = true,
+	                                                        .prologue = writer_done(&w),
+	                                                        .s = &p->s,
+	                                                        .e = &weak,
+	                                                        .psks = &p->noise.psks[0],
+	                                                        .psks_len = 1 }),
+	                 0);
+	assert_int_equal(noise_write(&n, NULL, &out, SPAN_NONE), 0);
+	crypto_aead_xchacha20poly1305_ietf_encrypt(datagram + PLAIN_AT, NULL, plain, sizeof(plain), NULL, 0,
+	                                           NULL, datagram, p->send_key.b);
+}
+
+static void an_ephemeral_key_of_small_order_ends_it(void **state)
+{
+	struct person d, e;
+
+	(void)state;
+	pair_begin(&d, &e, NULL, 42);
+	assert_int_equal(converse(&d, &e, weak_e, NULL), 4);
+	assert_int_equal(d.p.state, PAIRING_FAILED);
+	assert_int_equal(d.p.failure, PAIRING_WRONG_CODE);
+	pair_end(&d, &e);
+}
+
 /* --- Secrets, and who may not be a contact --- */
+
+static void the_same_bytes(struct random *self, void *out, size_t len)
+{
+	(void)self;
+	memset(out, 0x42, len);
+}
+
+/* A device that draws what the other one draws would be its own contact. */
+static void the_own_key_is_refused(void **state)
+{
+	struct person d, e;
+
+	(void)state;
+	pair_begin(&d, &e, NULL, 71);
+	d.rng.base.fill = e.rng.base.fill = the_same_bytes;
+	converse(&d, &e, NULL, NULL);
+	assert_int_equal(e.p.state, PAIRING_FAILED);
+	assert_int_equal(e.p.failure, PAIRING_KNOWN);
+	pair_end(&d, &e);
+}
 
 static void who_is_known_is_refused(void **state)
 {
@@ -770,6 +834,8 @@ int main(void)
 		cmocka_unit_test(a_flight_that_comes_too_late_is_not_heard),
 		cmocka_unit_test(flights_out_of_turn_are_not_heard),
 		cmocka_unit_test(noise_is_not_heard),
+		cmocka_unit_test(an_ephemeral_key_of_small_order_ends_it),
+		cmocka_unit_test(the_own_key_is_refused),
 		cmocka_unit_test(who_is_known_is_refused),
 		cmocka_unit_test(a_ratchet_key_of_small_order_is_refused),
 		cmocka_unit_test(nothing_secret_is_left),

@@ -32,7 +32,7 @@ static void base45_is_strict(void **state)
 {
 	static const char *const bad[] = { "GGW", ":::", "A",   "BB8A",  "5U",
 		                           "::",  "bb8", "BB_", "BB8\n", "B\xc3\xa9" };
-	uint8_t buf[4] = { 0 }, long_text[QR_TEXT_MAX + 3];
+	uint8_t buf[4] = { 0 }, long_text[QR_TEXT_MAX + 6];
 	struct writer w = WRITER_ON(buf);
 
 	(void)state;

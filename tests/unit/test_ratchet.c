@@ -6,6 +6,7 @@
 
 #include "node/crypto/kdf.h"
 #include "node/crypto/random.h"
+#include "tests/failing_memory.h"
 #include "tests/skipped_memory.h"
 #include "tests/unit/unit.h"
 
@@ -537,6 +538,25 @@ static void a_failing_store_changes_nothing(void **state)
 
 /* --- Sizes --- */
 
+/* The windows of tags find no memory: nothing has changed, and later the letter opens. */
+static void without_memory_nothing_changes(void **state)
+{
+	uint8_t e[2][ENVELOPE_MIN];
+	struct span last;
+	struct pair p;
+
+	(void)state;
+	pair_start(&p, 18);
+	seal(&p, &p.a, 0, e[0]);
+	last = seal(&p, &p.a, 1, e[1]);
+	failing_memory_arm(1, false);
+	assert_int_equal(outcome(&p, &p.b, last), ERR_NOMEM);
+	failing_memory.armed = false;
+	opens(&p, &p.b, last, 1);
+	pair_end(&p);
+	ratchet_deinit(NULL);
+}
+
 static void texts_fit_their_size_exactly(void **state)
 {
 	static uint8_t text[ENVELOPE_MAX], e[ENVELOPE_MAX], buf[ENVELOPE_MAX];
@@ -648,6 +668,7 @@ int main(void)
 		cmocka_unit_test(a_chain_cannot_be_counted_for_ever),
 		cmocka_unit_test(the_oldest_skipped_keys_go_first),
 		cmocka_unit_test(a_failing_store_changes_nothing),
+		cmocka_unit_test(without_memory_nothing_changes),
 		cmocka_unit_test(texts_fit_their_size_exactly),
 		cmocka_unit_test(a_body_is_length_text_zeros),
 		cmocka_unit_test(nonsense_at_rest_is_damage),

@@ -128,6 +128,7 @@ static const struct {
 	{ "skipped: infinity in nine bytes", WITH("fb7ff0000000000000"), TEXT_REFUSED },
 	{ "skipped: NaN", WITH("f97e00"), 0 },
 	{ "skipped: another NaN", WITH("f97e01"), TEXT_REFUSED },
+	{ "skipped: a NaN with a sign", WITH("f9fe00"), TEXT_REFUSED },
 	{ "skipped: NaN in five bytes", WITH("fa7fc00000"), TEXT_REFUSED },
 	{ "skipped: map, descending", WITH("a2 2000 0100"), TEXT_REFUSED },
 	{ "skipped: map, all right", WITH("a4 0100 2000 616100 810000"), 0 },

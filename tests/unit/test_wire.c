@@ -74,6 +74,25 @@ static void a_writer_never_passes_its_end(void **state)
 	assert_int_equal(buf[3], 0);
 	w = writer_on(buf, 4);
 	assert_null(writer_skip(&w, SIZE_MAX));
+	for (size_t len = 0; len < 8; len++) {
+		uint8_t room[8] = { 0 }, untouched[8] = { 0 };
+
+		w = writer_on(room, len);
+		writer_u64(&w, UINT64_MAX);
+		assert_true(w.failed);
+		w = writer_on(room, MIN(len, (size_t)3));
+		writer_u32(&w, UINT32_MAX);
+		assert_true(w.failed);
+		w = writer_on(room, len);
+		writer_zeros(&w, len + 1);
+		assert_true(w.failed);
+		writer_zeros(&w, 0);
+		assert_true(w.failed);
+		assert_memory_equal(room, untouched, sizeof(room));
+	}
+	w = writer_on(buf, 4);
+	writer_zeros(&w, 0);
+	assert_true(!w.failed && w.len == 0);
 }
 
 int main(void)

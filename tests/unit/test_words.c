@@ -254,6 +254,12 @@ static void slips_are_put_right(void **state)
 	assert_int_equal(read_text(&index, ""), WORDS_UNKNOWN);
 	assert_int_equal(read_text(&index, "qqqqqq"), WORDS_UNKNOWN);
 	assert_int_equal(words_near(near, span_str("qqqqqqqq")), 0);
+	assert_int_equal(read_text(&index, "\x01 \x0e[7"), WORDS_UNKNOWN);
+	snprintf(typed, sizeof(typed), "\t%s\x0e", words_at(0)); /* no blank: a slip */
+	assert_int_equal(read_text(&index, typed), 0);
+	snprintf(typed, sizeof(typed), "%.2s", words_at(0)); /* what begins with it is nearest */
+	assert_true(words_near(near, span_str(typed)) >= 1);
+	assert_int_equal(near[0], 0);
 	memset(typed, 'a', sizeof(typed));
 	assert_int_equal(words_read(&index, SPAN(typed)), WORDS_UNKNOWN);
 	assert_int_equal(words_near(near, SPAN(typed)), 0);

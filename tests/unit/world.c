@@ -35,11 +35,6 @@ static void must(int r)
 
 /* ---- Nodes ----------------------------------------------------------------- */
 
-static void turn_begin(struct world *w, size_t i)
-{
-	must(store_begin(w->nodes[i].store));
-}
-
 static void fly(struct world *w, size_t from, const struct address *source, const struct address *target,
                 uint16_t port, struct span bytes)
 {
@@ -130,39 +125,83 @@ static void release(struct world *w, size_t i, const struct effect *e)
 	}
 }
 
-static void turn_end(struct world *w, size_t i)
+static uint64_t clock_of(const struct world *w, size_t i)
 {
-	struct world_node *n = &w->nodes[i];
-
-	must(node_settle(n->node, w->now_us, w->clock0 + w->now_us / 1000000 + (uint64_t)n->clock_offset,
-	                 &n->fx));
-	must(store_commit(n->store));
-	for (size_t k = 0; k < n->fx.n; k++)
-		release(w, i, &n->fx.v[k]);
-	effects_clear(&n->fx);
+	return w->clock0 + w->now_us / 1000000 + (uint64_t)w->nodes[i].clock_offset;
 }
 
-void world_event(struct world *w, size_t i, struct event *ev)
+static void around(struct world *w, size_t i, bool begins)
 {
-	struct world_node *n = &w->nodes[i];
+	if (w->around != NULL)
+		w->around(w, i, begins);
+}
 
-	ev->now_us = w->now_us;
-	ev->clock = w->clock0 + w->now_us / 1000000 + (uint64_t)n->clock_offset;
-	turn_begin(w, i);
-	must(node_step(n->node, ev, &n->fx));
-	turn_end(w, i);
+/* A failure is for tests that wait for one. */
+static void failed(struct world *w, size_t i, int r)
+{
+	if (w->failed == NULL)
+		fail_msg("%s", err_str(r));
+	w->failed(w, i, r);
 }
 
 static void start(struct world *w, size_t i)
 {
 	struct world_node *n = &w->nodes[i];
+	int r;
 
-	must(store_begin(n->store));
-	must(node_new(&n->node, n->store, &n->rng.base,
-	              w->clock0 + w->now_us / 1000000 + (uint64_t)n->clock_offset));
-	must(store_commit(n->store));
+	do {
+		around(w, i, true);
+		r = store_begin(n->store);
+		if (r == 0)
+			r = node_new(&n->node, n->store, &n->rng.base, clock_of(w, i));
+		if (r == 0)
+			r = store_commit(n->store);
+		around(w, i, false);
+		if (r != 0) {
+			store_rollback(n->store);
+			failed(w, i, r);
+		}
+	} while (r != 0);
 	n->paths_len = 0;
 	world_network(w, i, n->up);
+}
+
+/* PROTOCOL section 8, crash rule 4. */
+static void start_again(struct world *w, size_t i)
+{
+	struct world_node *n = &w->nodes[i];
+
+	effects_clear(&n->fx);
+	node_free(n->node);
+	store_close(n->store);
+	must(store_open(&n->store, NULL, n->file));
+	start(w, i);
+}
+
+void world_event(struct world *w, size_t i, struct event *ev)
+{
+	struct world_node *n = &w->nodes[i];
+	int r;
+
+	ev->now_us = w->now_us;
+	ev->clock = clock_of(w, i);
+	around(w, i, true);
+	r = store_begin(n->store);
+	if (r == 0)
+		r = node_step(n->node, ev, &n->fx);
+	if (r == 0)
+		r = node_settle(n->node, w->now_us, ev->clock, &n->fx);
+	if (r == 0)
+		r = store_commit(n->store);
+	around(w, i, false);
+	if (r != 0) {
+		failed(w, i, r);
+		start_again(w, i);
+		return;
+	}
+	for (size_t k = 0; k < n->fx.n; k++)
+		release(w, i, &n->fx.v[k]);
+	effects_clear(&n->fx);
 }
 
 void world_network(struct world *w, size_t i, bool up)

@@ -50,6 +50,10 @@ struct world {
 	struct flight *flights; /* in the air, soonest first */
 	void (*watch)(struct world *w, size_t node, const struct effect *e,
 	              struct span bytes); /* may be NULL */
+	/* Before and after the turns of a node; may be NULL. */
+	void (*around)(struct world *w, size_t node, bool begins);
+	/* A turn failed with an enum err; the node starts again from its store. NULL: the test fails. */
+	void (*failed)(struct world *w, size_t node, int err);
 };
 
 struct world *world_new(uint64_t seed, size_t n);
