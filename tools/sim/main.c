@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "tools/sim/html.h"
 #include "tools/sim/need.h"
 #include "tools/sim/plan.h"
 #include "tools/sim/soak.h"
@@ -13,7 +14,7 @@ enum { EXIT_FINE = 0, EXIT_BROKEN = 1, EXIT_USAGE = 2 };
 
 static const char usage[] =
         "usage: flyleaf-sim run SCENARIO [--seed N] [--log FILE|-] [--from T] [--until T] [--who NAME]\n"
-        "                                [--report] [--hash]\n"
+        "                                [--report] [--html FILE] [--hash]\n"
         "       flyleaf-sim soak [--budget TIME] [--jobs N] [--seed-from N] [--seeds N]\n"
         "       flyleaf-sim show random --seed N\n"
         "\n"
@@ -25,6 +26,7 @@ static const char usage[] =
         "  --log FILE    what happened, a line each; - is the standard output\n"
         "  --from T --until T --who NAME   only that part of it; T as 3h, 2d or 1d12:30:05.25\n"
         "  --report      figures at the end\n"
+        "  --html FILE   the same as a page, with a map, a timeline and curves\n"
         "  --hash        the hash of the log at the end: the same for the same seed everywhere\n"
         "  --budget T    how long soak goes on (1m)\n"
         "\n"
@@ -33,7 +35,7 @@ static const char usage[] =
 struct options {
 	const char *command, *scenario;
 	uint64_t seed;
-	const char *log, *who;
+	const char *log, *who, *html;
 	uint64_t from_us, until_us;
 	bool report, hash;
 	struct soak_options soak;
@@ -95,6 +97,8 @@ static bool take_value(struct options *o, const char *name, const char *value)
 		return read_number(value, &o->seed);
 	if (strcmp(name, "--log") == 0)
 		return o->log = value, true;
+	if (strcmp(name, "--html") == 0)
+		return o->html = value, true;
 	if (strcmp(name, "--who") == 0)
 		return o->who = value, true;
 	if (strcmp(name, "--from") == 0)
@@ -196,11 +200,26 @@ static void say_broken(const struct options *o, const struct world *w)
 	        o->scenario, o->seed, (w->now_us + 1) / 1000000, (unsigned)((w->now_us + 1) % 1000000));
 }
 
+static bool write_page(const struct options *o, const struct scenario *s, struct plan *p,
+                       const struct story *story)
+{
+	const struct html_scene scene = { s, plan_report(p), story };
+	FILE *f = fopen(o->html, "w");
+
+	if (f != NULL)
+		html_write(&scene, f);
+	if (f != NULL && fclose(f) == 0)
+		return true;
+	fprintf(stderr, "flyleaf-sim: %s: %s\n", o->html, strerror(errno));
+	return false;
+}
+
 static int run(const struct options *o)
 {
 	const bool logged = o->log != NULL || o->hash;
 	struct log_options to = { .from_us = o->from_us, .who = o->who };
-	struct plan_options how = { .seed = o->seed, .until_us = o->until_us, .series = o->report };
+	struct plan_options how = { .seed = o->seed, .until_us = o->until_us };
+	struct story story = { 0 };
 	struct scenario s = { 0 };
 	struct plan *p;
 	int r = load(o, &s);
@@ -216,6 +235,10 @@ static int run(const struct options *o)
 		return EXIT_USAGE;
 	}
 	how.log = logged ? log_new(&to) : NULL;
+	if (o->html != NULL) {
+		story_init(&story, s.people_len);
+		how.story = &story;
+	}
 	p = plan_new(&s, &how);
 	fine = plan_run(p);
 	if (o->report)
@@ -224,7 +247,10 @@ static int run(const struct options *o)
 		print_hash(how.log);
 	if (!fine)
 		say_broken(o, plan_world(p));
+	if (o->html != NULL && !write_page(o, &s, p, &story))
+		fine = false;
 	plan_free(p);
+	story_deinit(&story);
 	log_free(how.log);
 	if (to.out != NULL && to.out != stdout)
 		fclose(to.out);

@@ -87,6 +87,7 @@ void person_set_clock(struct world *w, struct person *p, int64_t offset_s, int32
 	};
 	world_log(w, p, "has a clock that is %lld s off, and drifts by %d ppm", (long long)offset_s,
 	          (int)drift_ppm);
+	world_tell(w, p, WORLD_CLOCK);
 	if (p->node != NULL && p->asleep_until_us == 0)
 		person_event(w, p, &(struct event){ .kind = EV_TICK });
 }
@@ -124,6 +125,7 @@ static void open_device(struct world *w, struct person *p)
 		p->fell = p->older = false;
 		w->counts.opened++;
 		world_log(w, p, "opens the notebook");
+		world_tell(w, p, WORLD_OPENED);
 		if (after)
 			talk_audit(w, p, older);
 		if (!w->stopped)
@@ -160,6 +162,7 @@ void person_close(struct world *w, struct person *p)
 	turn_drop(w, p);
 	r = device_lock(&p->device);
 	world_log(w, p, "locks the notebook");
+	world_tell(w, p, WORLD_LOCKED);
 	p->fell = r != 0;
 	if (r != 0)
 		world_log(w, p, "cannot tidy the notebook: %s", err_str(r));
@@ -179,6 +182,7 @@ void person_kill(struct world *w, struct person *p, uint64_t back_us)
 {
 	world_log(w, p, "is killed");
 	w->counts.kills++;
+	world_tell(w, p, WORLD_KILLED);
 	turn_drop(w, p);
 	device_kill(&p->device);
 	back_later(w, p, back_us);
@@ -188,6 +192,7 @@ void person_power_cut(struct world *w, struct person *p, uint64_t back_us)
 {
 	world_log(w, p, "loses power");
 	w->counts.power_cuts++;
+	world_tell(w, p, WORLD_POWER_CUT);
 	turn_drop(w, p);
 	device_power_cut(&p->device, dice_draw(&w->dice));
 	back_later(w, p, back_us);
@@ -199,6 +204,7 @@ void person_fell_over(struct world *w, struct person *p)
 		person_power_cut(w, p, dice_between(&w->dice, 1000000, 60000000));
 		return;
 	}
+	world_tell(w, p, WORLD_FELL_OVER);
 	if (w->now_us - p->failed_us > RESTART_CALM_S * UINT64_C(1000000))
 		p->restarts = 0;
 	p->failed_us = w->now_us;
@@ -211,6 +217,7 @@ void person_put_back(struct world *w, struct person *p)
 {
 	world_log(w, p, "gets an older copy of the disk");
 	w->counts.put_back++;
+	world_tell(w, p, WORLD_PUT_BACK);
 	turn_drop(w, p);
 	device_put_back(&p->device);
 	p->older = true;
@@ -226,6 +233,7 @@ void person_sleep(struct world *w, struct person *p, uint64_t until_us)
 	if (p->node == NULL)
 		return;
 	world_log(w, p, "is suspended");
+	world_tell(w, p, WORLD_SLEPT);
 	p->asleep_until_us = until_us;
 	queue_remove(&w->queue, &p->tick);
 	queue_put(&w->queue, &p->again, until_us);
@@ -237,6 +245,7 @@ static void again_is_due(struct world *w, struct due *d)
 
 	if (p->asleep_until_us != 0) {
 		world_log(w, p, "wakes up");
+		world_tell(w, p, WORLD_WOKE);
 		p->asleep_until_us = 0;
 		if (p->node != NULL)
 			tell_network(w, p);
@@ -261,8 +270,7 @@ void person_go(struct world *w, struct person *p, int place)
 	lease(w, p);
 	world_log(w, p, "is %s%s", place == NET_NOWHERE ? "nowhere" : "at ",
 	          place == NET_NOWHERE ? "" : w->net.places[place].name);
-	if (w->hooks.moved != NULL)
-		w->hooks.moved(w->hooks.arg, w, p);
+	world_tell(w, p, WORLD_WENT);
 	tell_network(w, p);
 }
 
@@ -272,6 +280,7 @@ void person_network(struct world *w, struct person *p, bool online, bool new_lea
 	p->lease += new_lease;
 	lease(w, p);
 	world_log(w, p, "%s", online ? new_lease ? "has another address" : "is online" : "is offline");
+	world_tell(w, p, online ? WORLD_ONLINE : WORLD_OFFLINE);
 	tell_network(w, p);
 }
 

@@ -49,7 +49,7 @@ struct plan {
 	struct plan_options options;
 	struct world *w;
 	struct dice dice; /* of what people do: it must not change with what the net does */
-	struct due midnight, hour;
+	struct due midnight;
 	struct step **waiting; /* owned: of each person, what is written when the device is opened */
 	bool calm;
 	struct heard *heard; /* owned: a ring, when there are strangers */
@@ -589,14 +589,6 @@ static void midnight(struct world *w, struct due *d)
 	queue_put(&w->queue, &p->midnight, w->now_us + DAY_US);
 }
 
-static void hour(struct world *w, struct due *d)
-{
-	struct plan *p = CONTAINER_OF(d, struct plan, hour);
-
-	report_hour(&p->report, w);
-	queue_put(&w->queue, &p->hour, w->now_us + HOUR_US);
-}
-
 /* ---- The beginning ---------------------------------------------------------- */
 
 static void once(struct plan *p, const struct scenario_fault *f)
@@ -626,9 +618,16 @@ static void arrived(void *arg, struct world *w, const struct tie *from, uint64_t
 {
 	struct plan *p = arg;
 
-	(void)w;
-	(void)from;
 	report_delay(&p->report, delay_us);
+	if (p->options.story != NULL)
+		story_arrived(p->options.story, w->now_us, from, delay_us);
+}
+
+static void happened(void *arg, struct world *w, const struct person *who, enum world_event what)
+{
+	struct plan *p = arg;
+
+	story_happened(p->options.story, w->now_us, who, what);
 }
 
 static void populate(struct plan *p)
@@ -668,7 +667,6 @@ struct plan *plan_new(const struct scenario *s, const struct plan_options *o)
 		.w = w,
 		.dice = dice_new(o->seed, 1),
 		.midnight.happen = midnight,
-		.hour.happen = hour,
 		.waiting = need(calloc(s->people_len, sizeof(struct step *))),
 		.report = { .scenario = s, .seed = o->seed },
 	};
@@ -676,6 +674,8 @@ struct plan *plan_new(const struct scenario *s, const struct plan_options *o)
 	w->devices = s->devices;
 	w->hooks.arg = p;
 	w->hooks.arrived = arrived;
+	if (o->story != NULL)
+		w->hooks.happened = happened;
 	if (s->strangers_len != 0) {
 		p->heard = need(calloc(STRANGER_REMEMBERS, sizeof(*p->heard)));
 		w->hooks.frame = overheard;
@@ -694,8 +694,6 @@ struct plan *plan_new(const struct scenario *s, const struct plan_options *o)
 		once(p, &s->faults[i]);
 	}
 	queue_put(&w->queue, &p->midnight, 0);
-	if (o->series)
-		queue_put(&w->queue, &p->hour, HOUR_US);
 	for (size_t i = 0; i < s->people_len; i++) {
 		person_go(w, &w->people[i], s->people[i].home);
 		if (s->people[i].always_open)

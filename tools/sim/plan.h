@@ -9,15 +9,16 @@
 
 #include "tools/sim/report.h"
 #include "tools/sim/scenario.h"
+#include "tools/sim/story.h"
 #include "tools/sim/world.h"
 
 struct plan;
 
 struct plan_options {
 	uint64_t seed;
-	struct log *log;   /* borrowed; NULL: none */
-	uint64_t until_us; /* stops there; 0: at the end */
-	bool series;       /* the report has what happened each hour */
+	struct log *log;     /* borrowed; NULL: none */
+	uint64_t until_us;   /* stops there; 0: at the end */
+	struct story *story; /* borrowed; NULL: none is kept */
 };
 
 /* Who there is and who knows whom; nothing has happened yet. s is borrowed and outlives it. */

@@ -16,28 +16,6 @@ void report_delay(struct report *r, uint64_t delay_us)
 	r->delays_us[r->delays_len++] = delay_us;
 }
 
-void report_hour(struct report *r, struct world *w)
-{
-	struct report_hour *h;
-
-	if (r->hours_len == r->hours_cap) {
-		r->hours_cap = MAX(r->hours_cap * 2, (size_t)64);
-		r->hours = need(realloc(r->hours, r->hours_cap * sizeof(*r->hours)));
-	}
-	h = &r->hours[r->hours_len++];
-	*h = (struct report_hour){
-		.written = w->counts.written,
-		.arrived = w->counts.arrived,
-		.waiting = w->counts.written - w->counts.arrived,
-		.frames_bytes = w->counts.frames_bytes,
-		.present = need(calloc(w->net.places_len + 1, sizeof(uint32_t))),
-	};
-	for (size_t i = 0; i < w->net.places_len; i++)
-		h->present[i] = (uint32_t)w->net.places[i].present_len;
-	for (size_t i = 0; i < w->people_len; i++)
-		h->open += w->people[i].node != NULL;
-}
-
 static int by_size(const void *a, const void *b)
 {
 	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -62,9 +40,6 @@ void report_close(struct report *r, struct world *w, uint64_t real_us)
 
 void report_deinit(struct report *r)
 {
-	for (size_t i = 0; i < r->hours_len; i++)
-		free(r->hours[i].present);
-	free(r->hours);
 	free(r->delays_us);
 	*r = (struct report){ 0 };
 }
@@ -87,7 +62,7 @@ static double per(double a, double b)
 	return b == 0 ? 0 : a / b;
 }
 
-void report_print(const struct report *r, FILE *out)
+void report_figures(const struct report *r, FILE *out)
 {
 	const struct world_counts *c = &r->counts;
 	const double days = (double)r->simulated_us / 86400e6, people = (double)r->people;
@@ -115,6 +90,13 @@ void report_print(const struct report *r, FILE *out)
 	        " commits torn), %" PRIu64 " failed turns, %" PRIu64 " older copies put back, %" PRIu64
 	        " frames of strangers\n",
 	        c->links, c->kills, c->power_cuts, c->torn, c->turns_failed, c->put_back, c->strangers);
+}
+
+void report_print(const struct report *r, FILE *out)
+{
+	const struct world_counts *c = &r->counts;
+
+	report_figures(r, out);
 	fprintf(out,
 	        "this run   %.2f s, %.0f times as fast as life; %" PRIu64 " events in %" PRIu64
 	        " turns; %.1f MiB of memory\n",

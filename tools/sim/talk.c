@@ -100,6 +100,7 @@ static struct sent *add_sent(struct world *w, struct tie *t, int64_t position, s
 	        (struct sent){ .position = position, .at_us = w->now_us, .len = (uint32_t)len };
 	t->waiting++;
 	w->counts.written++;
+	world_tell(w, t->me, WORLD_WROTE);
 	return &t->sent[t->sent_len++];
 }
 

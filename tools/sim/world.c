@@ -71,6 +71,12 @@ void world_run(struct world *w, uint64_t until_us)
 	w->stopped |= w->now_us == w->until_us;
 }
 
+void world_tell(struct world *w, const struct person *p, enum world_event what)
+{
+	if (w->hooks.happened != NULL)
+		w->hooks.happened(w->hooks.arg, w, p, what);
+}
+
 void world_broken(struct world *w, const struct person *p, const char *rule, const char *format, ...)
 {
 	int len;

@@ -32,7 +32,25 @@ struct world_counts {
 	uint64_t radio_us;  /* in which a device had a path open, of all people */
 };
 
-/* Others that look on or interfere: adversaries, the report, `live`. All may be NULL. */
+/* What becomes of somebody, or what somebody does. */
+enum world_event {
+	WORLD_WENT, /* came to a place or left one: p->place */
+	WORLD_OPENED,
+	WORLD_LOCKED,
+	WORLD_KILLED,
+	WORLD_FELL_OVER, /* a turn failed */
+	WORLD_POWER_CUT,
+	WORLD_PUT_BACK,
+	WORLD_SLEPT,
+	WORLD_WOKE,
+	WORLD_OFFLINE,
+	WORLD_ONLINE, /* with another address, maybe */
+	WORLD_CLOCK,
+	WORLD_WROTE,
+	WORLD_EVENTS
+};
+
+/* Others that look on or interfere: adversaries, the story. All may be NULL. */
 struct world_hooks {
 	void *arg;
 	/* Each effect as it leaves; notices and replies too. */
@@ -46,8 +64,7 @@ struct world_hooks {
 	void (*answered)(void *arg, struct world *w, const struct person *p, const struct frame *f);
 	/* A message is seen by the person whom it is for. */
 	void (*arrived)(void *arg, struct world *w, const struct tie *from, uint64_t delay_us);
-	/* Somebody came to a place or left one (p->place), opened or closed the device (p->node). */
-	void (*moved)(void *arg, struct world *w, const struct person *p);
+	void (*happened)(void *arg, struct world *w, const struct person *p, enum world_event what);
 };
 
 struct world {
@@ -84,6 +101,9 @@ void world_run(struct world *w, uint64_t until_us);
 /* rule: "I1" to "I12" of the plan of tests. The first one is kept, and ends the run. */
 void world_broken(struct world *w, const struct person *p, const char *rule, const char *format, ...)
         __attribute__((format(printf, 4, 5)));
+
+/* Tells whoever looks on. */
+void world_tell(struct world *w, const struct person *p, enum world_event what);
 
 /* A line of the log about somebody. */
 #define world_log(w, p, ...) log_line((w)->log, (w)->now_us, (p)->name, __VA_ARGS__)
