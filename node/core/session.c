@@ -28,6 +28,8 @@
 enum { HELD_S = 1 }; /* how long `b` waits for the call of `a`, and an answer for what follows it */
 enum { KEEPALIVE_LOW_S = 60, KEEPALIVE_HIGH_S = 100 };
 enum { SUSPECT_PTOS = 3 };    /* probes without an answer, and the contact is called again */
+enum { SMALL_PTOS = 2 };      /* the same before a large datagram ever came through */
+enum { LARGE_LOST_MAX = 12 }; /* pieces that filled one, lost in a row, and no more are tried */
 enum { SUSPECT_CHECK_S = 1 }; /* how soon a hint that nobody listens is looked into */
 
 enum session_state { SESSION_CALLING, SESSION_HELD, SESSION_WAITING, SESSION_ANSWERING, SESSION_UP };
@@ -49,6 +51,9 @@ struct session {
 	struct recovery recovery;
 	struct received received;
 	struct sync sync;
+	unsigned large_lost; /* in a row */
+	bool large_came;     /* one of ours was acknowledged */
+	bool small;          /* the path bears no large ones */
 	uint64_t keepalive_us;
 	unsigned keepalives; /* sent since something was heard */
 	bool more;           /* the turn had no room for all: go on at once */
@@ -296,22 +301,35 @@ static void answer_flight(struct node *n, struct session *s)
 
 struct frame_sink {
 	struct recovery_sink base;
-	struct sync *sync;
+	struct session *session;
 };
+
+/* Some paths bear small datagrams only, and nobody says so (PROTOCOL section 5). */
+static void note_large(struct session *s, enum recovery_fate fate)
+{
+	if (fate == RECOVERY_ACKED) {
+		s->large_came = true;
+		s->large_lost = 0;
+	} else if (++s->large_lost >= LARGE_LOST_MAX) {
+		s->small = true;
+	}
+}
 
 static void frame_fate(struct recovery_sink *self, const struct sent_frame *f, enum recovery_fate fate)
 {
-	struct sync *y = CONTAINER_OF(self, struct frame_sink, base)->sync;
+	struct session *s = CONTAINER_OF(self, struct frame_sink, base)->session;
 
+	if (f->type == FRAME_PIECE && f->c > CARRIER_SMALL_FRAMES)
+		note_large(s, fate);
 	if (fate == RECOVERY_ACKED)
-		sync_acked(y, f);
+		sync_acked(&s->sync, f);
 	else
-		sync_lost(y, f);
+		sync_lost(&s->sync, f);
 }
 
 static int take_frame(struct node *n, struct session *s, const struct frame *f)
 {
-	struct frame_sink sink = { { frame_fate }, &s->sync };
+	struct frame_sink sink = { { frame_fate }, s };
 
 	switch (f->type) {
 	case FRAME_ACK:
@@ -472,7 +490,7 @@ static void keep_alive(struct node *n, struct session *s)
 
 static int up_timer(struct node *n, struct session *s)
 {
-	struct frame_sink sink = { { frame_fate }, &s->sync };
+	struct frame_sink sink = { { frame_fate }, s };
 	struct contact *c = s->contact;
 	const unsigned ptos = recovery_pto_count(&s->recovery);
 	int r;
@@ -482,6 +500,8 @@ static int up_timer(struct node *n, struct session *s)
 	 */
 	if (recovery_pto_count(&s->recovery) > ptos && !sync_has_more(&s->sync))
 		s->sync.say_state = true;
+	if (recovery_pto_count(&s->recovery) >= SMALL_PTOS && !s->large_came)
+		s->small = true;
 	if (recovery_pto_count(&s->recovery) >= SUSPECT_PTOS && !c->suspect) {
 		c->suspect = true;
 		finder_call_now(n);
@@ -576,7 +596,8 @@ static bool send_one(struct node *n, struct session *s)
 	buf = effect_send(n->fx, s->path, CARRIER_LARGE);
 	if (buf == NULL)
 		return false;
-	w = writer_on(buf + LINK_FRAMES_AT, CARRIER_LARGE_FRAMES);
+	/* An acknowledgement alone is small, so that it comes through wherever the link does. */
+	w = writer_on(buf + LINK_FRAMES_AT, may && !s->small ? CARRIER_LARGE_FRAMES : CARRIER_SMALL_FRAMES);
 	if (received_owes_ack(&s->received) && !received_write_ack(&s->received, &w, n->now_us))
 		return false;
 	if (may)

@@ -507,6 +507,35 @@ static void two_ways_at_once_do_not_get_in_each_others_way(void **state)
 	}
 }
 
+/* A path that bears small datagrams only, from the start or from some time on, and says nothing. */
+static void a_path_for_small_datagrams(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 340; seed < 352; seed++) {
+		struct world *w = world_new(seed, 2);
+		char text[4000];
+
+		memset(text, 'x', sizeof(text));
+		text[sizeof(text) - 1] = '\0';
+		world_pair(w, 0, 1);
+		w->mtu = seed % 2 == 0 ? 548 : 0;
+		w->loss = seed % 3 == 0 ? 10 : 0;
+		world_mode(w, 0, 1, MODE_CALL);
+		world_say(w, 0, 1, text);
+		world_say(w, 1, 0, text);
+		world_run(w, S(30));
+		assert_int_equal(world_waiting(w, 0, 1), 0);
+		assert_int_equal(world_waiting(w, 1, 0), 0);
+		w->mtu = 548;
+		world_say(w, 0, 1, text);
+		world_say(w, 1, 0, text);
+		world_run(w, S(120));
+		assert_int_equal(world_waiting(w, 0, 1), 0);
+		assert_int_equal(world_waiting(w, 1, 0), 0);
+		world_free(w);
+	}
+}
+
 /* Who locks says so, and is missed at once; a caller that locks does not call after whom it has left. */
 static void a_farewell_is_heard(void **state)
 {
@@ -550,6 +579,7 @@ int main(void)
 		cmocka_unit_test(safety_numbers_that_differ_leave_no_contact),
 		cmocka_unit_test(two_who_call_meet_without_multicast),
 		cmocka_unit_test(two_ways_at_once_do_not_get_in_each_others_way),
+		cmocka_unit_test(a_path_for_small_datagrams),
 		cmocka_unit_test(a_farewell_is_heard),
 	};
 

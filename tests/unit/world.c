@@ -41,7 +41,8 @@ static void fly(struct world *w, size_t from, const struct address *source, cons
 	struct random *rng = &w->rng.base;
 	struct flight *f, **at = &w->flights;
 
-	if (!w->nodes[from].up || (w->deaf && port == 0) || random_below(rng, 100) < w->loss)
+	if (!w->nodes[from].up || (w->deaf && port == 0) || (w->mtu != 0 && bytes.len > w->mtu) ||
+	    random_below(rng, 100) < w->loss)
 		return;
 	f = malloc(sizeof(*f) + bytes.len);
 	assert_non_null(f);

@@ -46,6 +46,7 @@ struct world {
 	struct random_seeded rng;
 	unsigned loss, twice; /* per cent */
 	bool deaf;            /* no multicast gets through */
+	size_t mtu;           /* what is larger is lost; 0: nothing is too large */
 	uint64_t delay_low_us, delay_high_us;
 	struct flight *flights; /* in the air, soonest first */
 	void (*watch)(struct world *w, size_t node, const struct effect *e,
