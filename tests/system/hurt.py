@@ -519,19 +519,20 @@ def one(world, life, fault):
 class Tally:
     """How many lives there were, how many of them were hit, and how many went wrong."""
 
-    def __init__(self, world, verbose):
-        self.world, self.verbose, self.lives, self.hit, self.failed = world, verbose, 0, 0, 0
+    def __init__(self, world, given):
+        self.world, self.given, self.lives, self.hit, self.failed = world, given, 0, 0, 0
 
     def live(self, life, fault):
         self.lives += 1
         try:
             outcome = one(self.world, life, fault)
             self.hit += outcome.hit != ""
-            if self.verbose:
+            if self.given.verbose:
                 print(f"{life.name}, {fault}: {outcome.hit}: {outcome.code} {outcome.err.strip()!r} {outcome.took:.2f} s", flush=True)
         except (lab.Failure, ValueError) as failure:  # ValueError: what it said is not as it must be
             self.failed += 1
             print(f"FAILED: {' '.join(life.words)}, {fault}: {end.hit}: {failure}", flush=True)
+            lab.check(not self.given.first, "the first")
             self.world.ana.kill()
 
     def finish(self):
@@ -541,12 +542,18 @@ class Tally:
         lab.check(self.failed == 0, f"{self.failed} lives")
 
 
+def places_of(world, life, nothing, names=None):
+    """Where this life can be hit, by number; of these names, where some are given. The longer of two healthy ones decides."""
+    places = max((one(world, life, nothing).places for _ in range(2)), key=len)
+    return places if names is None else {n: name for n, name in places.items() if name in names.split(",")}
+
+
 def campaign(world, given, random, kind):
     """Every life with faults of one kind. kind(n, ever, choice) makes one."""
-    tally = Tally(world, given.verbose)
+    tally = Tally(world, given)
     for life in [x for x in lives(world) if given.life in (None, x.name)]:
         began, before = time.monotonic(), tally.lives
-        places = max((one(world, life, kind(0, False, 0)).places for _ in range(2)), key=len)
+        places = places_of(world, life, kind(0, False, 0), given.call)
         share = given.shares.get(life.name, given.shares[""]) if given.share is None else (0, given.share)
         for n in [given.n] if given.n else chosen(random, places, *share, given.full):
             modes = (False, True) if given.ever is None else (bool(given.ever),)
@@ -564,6 +571,8 @@ def arguments(what):
     p.add_argument("--full", action="store_true", default=os.environ.get("FLYLEAF_FULL") == "1", help="every place")
     p.add_argument("--seed", type=int)
     p.add_argument("--life", help="only this word")
+    p.add_argument("--call", help="only at system calls of these names")
+    p.add_argument("--first", action="store_true", help="end with the first failure")
     p.add_argument("--share", type=int, help="so many places of each name")
     p.add_argument("--n", type=int, help="only at this place")
     p.add_argument("--ever", type=int, choices=(0, 1), help="only once, or only for ever")
