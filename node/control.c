@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "node/lines.h"
+#include "node/object.h"
 
 enum { INPUT_FIRST = 4096, SLOT_BITS = 8 };
 _Static_assert(CONTROL_ASKED_MAX <= 1 << SLOT_BITS, "a slot's number fits");
@@ -461,7 +462,7 @@ int control_new(struct control **out, struct loop *l, uv_loop_t *uv, const char 
 	c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return ERR_NOMEM;
-	lines_init();
+	object_init();
 	*c = (struct control){ .loop = l, .uv = uv };
 	uv_pipe_init(uv, &c->listener, 0);
 	c->listener.data = c;

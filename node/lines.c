@@ -1,27 +1,9 @@
 #include "node/lines.h"
 
-#include <malloc.h>
-#include <sodium.h>
-#include <stdlib.h>
-
+#include "node/object.h"
 #include "store/messages.h"
 
 enum { PROTOCOL_VERSION = 1, NAME_TYPED_MAX = 256, CODE_TYPED_MAX = 512, READ_USUAL = 50 };
-
-/* ---- Memory ---------------------------------------------------------------- */
-
-static void wiping_free(void *p)
-{
-	if (p == NULL)
-		return;
-	sodium_memzero(p, malloc_usable_size(p));
-	free(p);
-}
-
-void lines_init(void)
-{
-	json_set_alloc_funcs(malloc, wiping_free);
-}
 
 /* ---- The tables ------------------------------------------------------------ */
 
@@ -205,13 +187,13 @@ static void fill_request(struct asked *a)
 void lines_parse(struct asked *out, struct span line)
 {
 	const json_t *id, *word;
-	json_error_t error = { 0 };
+	int r = OBJECT_MALFORMED;
 
 	*out = (struct asked){ 0 };
 	if (is_shallow(line))
-		out->root = json_loadb((const char *)line.p, line.len, JSON_REJECT_DUPLICATES, &error);
-	if (out->root == NULL && json_error_code(&error) == json_error_out_of_memory) {
-		out->bad = lines_error(0, "failed", err_str(ERR_NOMEM));
+		r = object_load(&out->root, line, JSON_REJECT_DUPLICATES);
+	if (r < 0) {
+		out->bad = lines_error(0, "failed", err_str(r));
 		return;
 	}
 	id = json_object_get(out->root, "id");

@@ -30,10 +30,6 @@ struct asked {
 	json_t *bad; /* owned */
 };
 
-/* Makes jansson wipe what it frees: it holds the texts of messages. Once, before anything else of jansson's.
- */
-void lines_init(void);
-
 /* Reads a line, without its end. */
 void lines_parse(struct asked *out, struct span line);
 void lines_forget(struct asked *a); /* zeroed is fine */

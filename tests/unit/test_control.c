@@ -17,6 +17,8 @@
 #include <unistd.h>
 
 #include "node/crypto/random.h"
+#include "node/lines.h"
+#include "node/object.h"
 #include "node/process.h"
 #include "store/conversations.h"
 #include "store/messages.h"
@@ -741,6 +743,45 @@ static void a_file_never_takes_the_place_of_the_output(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* ---- Memory that is short ------------------------------------------------------ */
+
+static unsigned fail_malloc_at; /* 0: none does */
+
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+
+void *__wrap_malloc(size_t size)
+{
+	return fail_malloc_at > 0 && --fail_malloc_at == 0 ? NULL : __real_malloc(size);
+}
+
+/* jansson drops a byte of a string that it could not grow, and says nothing. */
+static void a_request_is_whole_or_refused(void **state)
+{
+	char text[1001], line[1100];
+	bool reached = true;
+
+	(void)state;
+	object_init();
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	snprintf(line, sizeof(line), "{\"v\":1,\"id\":7,\"do\":\"send\",\"name\":\"Anna\",\"text\":\"%s\"}",
+	         text);
+	for (unsigned at = 1; reached; at++) {
+		struct asked a;
+
+		fail_malloc_at = at;
+		lines_parse(&a, span_str(line));
+		reached = fail_malloc_at == 0;
+		fail_malloc_at = 0;
+		if (a.word != NULL)
+			assert_true(span_equal(a.request.text, span_str(text)));
+		else
+			assert_true(reached);
+		lines_forget(&a);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -757,6 +798,7 @@ int main(void)
 		cmocka_unit_test(the_socket_is_for_its_owner_and_takes_no_others_place),
 		cmocka_unit_test(a_hardened_process_shows_nothing),
 		cmocka_unit_test(a_file_never_takes_the_place_of_the_output),
+		cmocka_unit_test(a_request_is_whole_or_refused),
 	};
 
 	counts = mmap(NULL, sizeof(*counts), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

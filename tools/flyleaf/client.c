@@ -15,6 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "node/object.h"
 #include "tools/flyleaf/report.h"
 #include "tools/flyleaf/show.h"
 
@@ -64,7 +65,10 @@ static int connect_in(const char *home)
 int client_open(struct client **out, const char *home)
 {
 	struct client *c;
-	int fd = connect_in(home);
+	int fd;
+
+	object_init();
+	fd = connect_in(home);
 
 	if (fd < 0 && errno == EACCES)
 		return report(EXIT_NO_NODE,
@@ -123,13 +127,17 @@ static int take_line(json_t **out, struct client *c)
 {
 	char *end = c->len > 0 ? memchr(c->buf, '\n', c->len) : NULL;
 	size_t n;
+	int r;
 
 	if (end == NULL)
 		return CLIENT_NONE;
 	n = (size_t)(end - c->buf);
-	*out = json_loadb(c->buf, n, JSON_ALLOW_NUL, NULL);
+	*out = NULL;
+	r = object_load(out, span_from(c->buf, n), JSON_ALLOW_NUL);
 	memmove(c->buf, end + 1, c->len - n - 1);
 	c->len -= n + 1;
+	if (r < 0)
+		return report_err(r, "reading from the node");
 	if (!json_is_object(*out)) {
 		json_decref(*out);
 		return report(EXIT_NO_NODE, "Use a flyleaf of the same version as the node.",
