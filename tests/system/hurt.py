@@ -257,13 +257,13 @@ class World:
     def compare(self):
         """What Ana has, against what was said. She runs, and is healthy."""
         own = [m["text"] for m in self.ana.read("Ben") if m["own"]]
+        kept, self.kept = self.kept, own
         lab.check(len(set(own)) == len(own), "a message is there twice")
-        lab.check([t for t in own if t in set(self.kept)] == self.kept,
-                  f"of {len(self.kept)} kept messages {len(set(self.kept) & set(own))} are there")
-        lab.check(set(own) - set(self.kept) <= self.maybe, "something is there that nobody wrote")
+        lab.check([t for t in own if t in set(kept)] == kept, f"of {len(kept)} kept messages {len(set(kept) & set(own))} are there")
+        lab.check(set(own) - set(kept) <= self.maybe, "something is there that nobody wrote")
         numbers = [int(t.split()[2]) for t in own]
         lab.check(numbers == sorted(numbers), "the order is another")
-        self.kept, self.maybe = own, set()
+        self.maybe = set()
 
     def finish(self):
         """All arrives, and both vaults are whole."""
@@ -395,13 +395,15 @@ class Run:
         world.ben.kill()
         world.ben.start()  # a node answers one contact once in five seconds, and a fresh one at once
         process = fault.begin(world, ana, ["run", "--interfaces", ana.interfaces], passphrase=ana.passphrase)
-        face = None
+        face, wrong = None, None
         try:
             face = self.reach(process, ana)
             if face is not None:
                 self.talk(world, face)
         except (ConnectionError, OSError, lab.Failure):
             pass  # what was said until then counts
+        except ValueError as error:  # it is no JSON, or shows something else
+            wrong = error
         finally:
             if face is not None:
                 self.last_words(world, face)
@@ -412,6 +414,7 @@ class Run:
         ana.start()
         world.compare()
         ana.kill()
+        lab.check(wrong is None, f"what it says is wrong: {wrong}")
         return outcome
 
     @staticmethod
