@@ -204,6 +204,15 @@ struct disk *disk_posix(void)
 	return &disk;
 }
 
+int disk_sync(struct disk *d, int file)
+{
+	const int r = d->ops->sync(d, file);
+
+	if (r != 0)
+		d->ops->evict(d, file);
+	return r;
+}
+
 int disk_path(char out[static DISK_PATH_MAX], const char *dir, const char *name)
 {
 	const int n = snprintf(out, DISK_PATH_MAX, "%s/%s", dir, name);

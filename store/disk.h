@@ -31,7 +31,8 @@ struct disk_ops {
 	/* Whole or not at all; read also returns DISK_SHORT. */
 	int (*read)(struct disk *d, int file, void *out, size_t len, uint64_t offset);
 	int (*write)(struct disk *d, int file, const void *bytes, size_t len, uint64_t offset);
-	/* What was written is on the disk (fdatasync). After a failure the state of the file is unknown. */
+	/* What was written is on the disk (fdatasync). After a failure the state of the file is unknown: to
+	 * be called through disk_sync(). */
 	int (*sync)(struct disk *d, int file);
 	/* Later reads come from the disk, where the system can be told so. */
 	void (*evict)(struct disk *d, int file);
@@ -52,6 +53,11 @@ struct disk {
 
 /* The system's own; lives as long as the program. */
 struct disk *disk_posix(void);
+
+/* As ops->sync; after a failure later reads come from the disk as well. The system may take for written what
+ * it could not write: else the next reader would find it there, and the next sync would not write it either.
+ */
+must_check int disk_sync(struct disk *d, int file);
 
 /* dir ‖ "/" ‖ name in out. Returns 0, or ERR_SYSTEM where it is longer than DISK_PATH_MAX. */
 must_check int disk_path(char out[static DISK_PATH_MAX], const char *dir, const char *name);

@@ -510,7 +510,7 @@ int pagelog_commit(struct pagelog *log)
 	memcpy(mac, log->head_mac, RECORD_MAC);
 	r = write_record(log, parts, last_count, mac);
 	if (r == 0)
-		r = log->disk->ops->sync(log->disk, own(log));
+		r = disk_sync(log->disk, own(log));
 	if (r != 0) {
 		log->dead = true;
 		pagelog_rollback(log);
@@ -603,6 +603,14 @@ static void back_to(struct pagelog *log, const struct mark *m)
 
 enum { HEAD_NONE = 1 }; /* no head that follows stands there */
 
+/* Bytes that the size of the log says are there. */
+static int read_within(struct pagelog *log, void *out, size_t len, uint64_t offset)
+{
+	const int r = log->disk->ops->read(log->disk, own(log), out, len, offset);
+
+	return r > 0 ? ERR_IO : r;
+}
+
 /* The head at offset, where it is the next one after mac: part `part` of the commit log->seq. */
 static int head_next(struct pagelog *log, struct record_head *h, uint64_t offset, uint32_t part, uint8_t *mac)
 {
@@ -611,10 +619,10 @@ static int head_next(struct pagelog *log, struct record_head *h, uint64_t offset
 
 	if (offset + RECORD_BLOCK > *own_size(log))
 		return HEAD_NONE;
-	r = log->disk->ops->read(log->disk, own(log), block, sizeof(block), offset);
-	if (r < 0)
+	r = read_within(log, block, sizeof(block), offset);
+	if (r != 0)
 		return r;
-	if (r > 0 || record_open_head(h, block, log->key) != 0)
+	if (record_open_head(h, block, log->key) != 0)
 		return HEAD_NONE;
 	if (h->seq != log->seq || h->part != part || memcmp(h->before, mac, RECORD_MAC) != 0 ||
 	    h->db_pages > PAGELOG_DB_PAGES_MAX || offset + record_len(h->count) > *own_size(log))
@@ -679,8 +687,7 @@ static int part_check(struct pagelog *log, const struct record_head *h, uint64_t
 	int r = 0;
 
 	for (uint32_t i = 0; r == 0 && i < h->count; i++) {
-		r = log->disk->ops->read(log->disk, own(log), sealed, sizeof(sealed),
-		                         offset + record_len_bare(i));
+		r = read_within(log, sealed, sizeof(sealed), offset + record_len_bare(i));
 		if (r == 0)
 			r = record_open_page(page, sealed, h->pgno[i], h->seq, log->key);
 		memcpy(macs + (size_t)i * RECORD_MAC, record_mac(sealed, sizeof(sealed)), RECORD_MAC);
@@ -700,7 +707,7 @@ static int commit_check(struct pagelog *log, const struct mark *m, struct record
 	int r = 0;
 
 	while (r == 0 && offset < log->end) {
-		r = log->disk->ops->read(log->disk, own(log), block, sizeof(block), offset);
+		r = read_within(log, block, sizeof(block), offset);
 		if (r == 0)
 			r = record_open_head(h, block, log->key);
 		if (r == 0)
@@ -776,7 +783,7 @@ static int look_behind(struct pagelog *log, struct record_head *h, struct behind
 	for (uint64_t offset = log->end; r == 0 && offset < size; offset += SCAN_CHUNK) {
 		const size_t len = (size_t)MIN((uint64_t)SCAN_CHUNK, size - offset);
 
-		r = log->disk->ops->read(log->disk, own(log), bytes, len, offset);
+		r = read_within(log, bytes, len, offset);
 		for (size_t at = 0; r == 0 && at < len; at += RECORD_BLOCK) {
 			if (!record_may_be_head(bytes + at, log->key) ||
 			    record_open_head(h, bytes + at, log->key) != 0 || h->seq < log->seq)
@@ -1012,7 +1019,7 @@ int pagelog_mount(struct pagelog **out, const struct pagelog_place *where, const
 	}
 	/* The last commit may not be on the disk yet, when the process died before its sync came back. */
 	if (r == 0 && !log->readonly && log->seq > 0 && !is_anew(log))
-		r = log->disk->ops->sync(log->disk, own(log));
+		r = disk_sync(log->disk, own(log));
 	if (r == 0 && !log->readonly)
 		r = level(log);
 	if (r != 0) {
@@ -1036,7 +1043,7 @@ static int copy_end(struct pagelog *next, struct pagelog *log)
 		r = grow_to(next, *own_size(log), blank_end);
 	if (r == 0)
 		r = blank_write(next);
-	return r == 0 ? next->disk->ops->sync(next->disk, own(next)) : r;
+	return r == 0 ? disk_sync(next->disk, own(next)) : r;
 }
 
 /* All pages of log as the one commit of next. */
@@ -1160,7 +1167,7 @@ static int refill(struct disk *disk, int file, struct random *rng)
 	if (r == 0)
 		r = filler_write(&f, disk, file, 0, size);
 	if (r == 0)
-		r = disk->ops->sync(disk, file);
+		r = disk_sync(disk, file);
 	filler_deinit(&f);
 	return r;
 }

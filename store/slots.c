@@ -203,7 +203,7 @@ static int overwrite(struct slots *s, uint64_t offset, const uint8_t *bytes, siz
 		return ERR_NOMEM;
 	r = ops->write(s->disk, s->file, bytes, len, offset);
 	if (r == 0)
-		r = ops->sync(s->disk, s->file);
+		r = disk_sync(s->disk, s->file);
 	if (r == 0) {
 		ops->evict(s->disk, s->file);
 		r = ops->read(s->disk, s->file, back, len, offset);
@@ -457,19 +457,39 @@ void slots_match_wipe(struct slots_match *m)
 	sodium_memzero(m, sizeof(*m));
 }
 
+/* Slot number `slot` once more, as it is. */
+static int write_again(struct slots *s, unsigned slot)
+{
+	uint8_t *bytes = malloc(SLOTS_SLOT);
+	int r;
+
+	if (bytes == NULL)
+		return ERR_NOMEM;
+	r = s->disk->ops->read(s->disk, s->file, bytes, SLOTS_SLOT, slot_offset(slot));
+	if (r == 0)
+		r = overwrite(s, slot_offset(slot), bytes, SLOTS_SLOT);
+	free(bytes);
+	return r > 0 ? SLOTS_TRUNCATED : r;
+}
+
 int slots_settle(struct slots *s, const struct slots_match *m, const struct sym_key *kek, struct random *rng)
 {
 	const unsigned other = m->slot ^ 1;
 	uint8_t *bytes = sodium_malloc(SLOTS_SLOT);
 	struct slots_content content;
+	bool opens;
 	int r;
 
 	if (bytes == NULL)
 		return ERR_NOMEM;
 	r = s->disk->ops->read(s->disk, s->file, bytes, SLOTS_SLOT, slot_offset(other));
+	opens = r == 0 && slots_unseal(&content, bytes, other, kek, &s->salt) == 0;
 	if (r > 0)
 		r = SLOTS_TRUNCATED;
-	if (r == 0 && slots_unseal(&content, bytes, other, kek, &s->salt) == 0)
+	/* The one that counts may be in memory only, after a sync that failed. */
+	if (opens)
+		r = write_again(s, m->slot);
+	if (opens && r == 0)
 		r = overwrite_random(s, slot_offset(other), SLOTS_SLOT, rng);
 	sodium_memzero(&content, sizeof(content));
 	sodium_free(bytes);
