@@ -219,7 +219,7 @@ static const char *look_at_rows(struct watch *w, const char *vfs)
 
 	if (store_open(&s, vfs, "notebook") != 0)
 		return "the store does not open";
-	if (!life_texts(&texts, s, w->who))
+	if (life_texts(&texts, s, w->who) != 0)
 		wrong = "texts are missing, doubled, mixed up or damaged";
 	else if (texts.own < p->said || texts.own > p->asked)
 		wrong = "an own text that was taken is missing";
@@ -303,7 +303,7 @@ static const char *go_on(struct watch *w, struct sim_disk *d)
 		life_run(&b, 1000000);
 		for (unsigned who = 0; wrong == NULL && who < LIFE_PEOPLE; who++)
 			if (b.people[who].store == NULL ||
-			    !life_texts(&texts[who], b.people[who].store, who) || b.people[who].lost)
+			    life_texts(&texts[who], b.people[who].store, who) != 0 || b.people[who].lost)
 				wrong = "texts are missing, doubled or mixed up";
 		all = texts[0].own == texts[1].received && texts[1].own == texts[0].received;
 	}

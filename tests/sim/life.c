@@ -57,6 +57,8 @@ static void note(struct life_person *p, const struct effect *e)
 	if (e->kind == FX_REPLY) {
 		p->reply = e->code;
 		p->replied = true;
+	} else if (e->notice == NOTICE_ASKS_AGAIN) {
+		p->asked_again = true;
 	} else if (e->notice == NOTICE_STORED && e->contact == PEER) {
 		p->ticked = MAX(p->ticked, e->number);
 	} else if (e->notice == NOTICE_MESSAGE && e->contact == PEER) {
@@ -141,14 +143,18 @@ static int turn(struct life *l, unsigned who, struct event *ev)
 }
 
 /* Compares what is there with what this person was told. A text that failed may have been taken. */
-static void look_again(struct life_person *p, unsigned who)
+static int look_again(struct life_person *p, unsigned who)
 {
-	struct life_texts texts = { 0 };
+	struct life_texts texts;
+	const int r = life_texts(&texts, p->store, who);
 
-	if (!life_texts(&texts, p->store, who) || texts.own < p->said || texts.own > p->asked ||
+	if (r < 0)
+		return r;
+	if (r > 0 || texts.own < p->said || texts.own > p->asked ||
 	    texts.own + texts.received < MAX(p->shown, p->ticked))
 		p->lost = true;
 	p->said = p->asked = texts.own;
+	return 0;
 }
 
 /* Opens the notebook of a vault that was found, and a node over it. */
@@ -163,7 +169,9 @@ static int open_node(struct life *l, unsigned who)
 	if (r != 0)
 		return r;
 	p->store = vault_store(p->vault);
-	look_again(p, who);
+	r = look_again(p, who);
+	if (r != 0)
+		return r;
 	r = store_begin(p->store);
 	if (r == 0)
 		r = node_new(&p->node, p->store, &p->rng.base, clock_of(l));
@@ -385,6 +393,11 @@ int life_ghost(struct life *l, unsigned who)
 	return life_start(l, who);
 }
 
+bool life_start_again(struct life *l, unsigned who)
+{
+	return ask(l, who, &(struct request){ .kind = REQ_START_AGAIN, .name = span_str("peer") });
+}
+
 bool life_forget_ghost(struct life *l, unsigned who)
 {
 	return ask(l, who, &(struct request){ .kind = REQ_FORGET, .name = span_str("ghost") });
@@ -550,6 +563,18 @@ void life_deinit(struct life *l)
 
 /* --- Looking --- */
 
+int life_text_number(const struct message *m, unsigned who)
+{
+	char buf[LIFE_TEXT_MAX] = { 0 };
+	unsigned author = 0, number = 0;
+
+	memcpy(buf, m->content.p, MIN(m->content.len, sizeof(buf) - 1));
+	if (sscanf(buf, "%u.%u", &author, &number) != 2 || author != who ||
+	    !span_equal(m->content, text_of(buf, who, number)))
+		return -1;
+	return (int)number;
+}
+
 struct looking {
 	struct life_texts n;
 	unsigned who;
@@ -559,21 +584,30 @@ struct looking {
 static int look(void *arg, const struct message *m)
 {
 	struct looking *k = arg;
-	unsigned *n = m->own ? &k->n.own : &k->n.received;
-	char buf[LIFE_TEXT_MAX];
+	unsigned *n = m->own ? &k->n.own : &k->n.received, *end = m->own ? &k->n.own_end : &k->n.received_end;
+	const int number = life_text_number(m, m->own ? k->who : 1 - k->who);
 
-	if (!span_equal(m->content, text_of(buf, m->own ? k->who : 1 - k->who, *n)))
+	if (number < (int)*end)
 		k->wrong = true;
+	*end = (unsigned)(number + 1);
 	++*n;
 	return 0;
 }
 
-bool life_texts(struct life_texts *out, struct store *s, unsigned who)
+int life_each(struct store *s, int (*each)(void *arg, const struct message *m), void *arg)
+{
+	return messages_each(s, PEER, 0, INT64_MAX, each, arg);
+}
+
+int life_texts(struct life_texts *out, struct store *s, unsigned who)
 {
 	struct looking k = { .who = who };
+	const int r = life_each(s, look, &k);
 
-	if (messages_each(s, PEER, 0, INT64_MAX, look, &k) != 0 || k.wrong)
-		return false;
 	*out = k.n;
-	return true;
+	if (r != 0)
+		return r;
+	if (k.wrong)
+		return LIFE_WRONG;
+	return k.n.own == k.n.own_end && k.n.received == k.n.received_end ? 0 : LIFE_GAPS;
 }

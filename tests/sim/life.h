@@ -43,6 +43,7 @@ struct life_person {
 	int64_t shown;        /* messages of the other that are on the screen end before this position */
 	int64_t ticked;       /* own messages before this position are stored by the other */
 	bool lost;            /* an opening did not show all of that */
+	bool asked_again;     /* the other asks to start again */
 };
 
 struct life {
@@ -71,22 +72,32 @@ void life_kill(struct life *l, unsigned who);
 /* The person locks the notebook, which compacts it, and opens it again. Returns what the locking did. */
 int life_lock(struct life *l, unsigned who);
 void life_run(struct life *l, uint64_t for_us);
-/* The next text to the other; whether it was taken. */
+/* The next text to the other; whether it was taken. They are numbered from 0. */
 bool life_say(struct life *l, unsigned who);
 /* A contact that is called "ghost", with messages that contain LIFE_GHOST; and away with it, by request. */
 #define LIFE_GHOST "the ghost was here"
 int life_ghost(struct life *l, unsigned who);
 bool life_forget_ghost(struct life *l, unsigned who);
+/* An older copy was put back: both sides say so. */
+bool life_start_again(struct life *l, unsigned who);
 
 /* The key that opens everybody's vault: nobody derives anything here. And it as a guess. */
 void life_kek(struct sym_key *out);
 void life_guess(struct vault_guess *out, const struct vault *v);
 
-/* What a store holds: own texts and the other's, each from the first on, in order, whole and once. False when
- * anything else is in it. */
+/* What a store holds: how many own texts and of the other's, and one past the highest number of each. */
 struct life_texts {
-	unsigned own, received;
+	unsigned own, received, own_end, received_end;
 };
-bool life_texts(struct life_texts *out, struct store *s, unsigned who);
+/* The number of a text, which is whole and by this person; -1: it is not. */
+struct message;
+int life_text_number(const struct message *m, unsigned who);
+/* Calls each() for every message of the conversation with the other. Returns 0 or an enum err. */
+int life_each(struct store *s, int (*each)(void *arg, const struct message *m), void *arg);
+
+/* Outcomes: what is there is not whole, not once, not in order; a number is missing. */
+enum { LIFE_WRONG = 1, LIFE_GAPS = 2 };
+/* Returns 0, LIFE_WRONG, LIFE_GAPS or an enum err. */
+int life_texts(struct life_texts *out, struct store *s, unsigned who);
 
 #endif
