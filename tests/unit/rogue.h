@@ -23,8 +23,9 @@ struct rogue {
 	bool asking;       /* a call of ours is being heard: a path that opens now is ours */
 	uint32_t path;     /* of node 0 to us */
 	bool open;         /* it is */
-	struct call heard; /* the last call of node 0 */
-	struct call said;  /* our last answer to one */
+	struct call heard; /* the last call of node 0, for us where there are others */
+	struct call overheard;
+	struct call said; /* our last answer to one */
 	struct call_proof proof;
 	unsigned calls, opened;
 	unsigned datagrams;       /* opened ones, since the link is up */
@@ -39,6 +40,8 @@ struct rogue {
 
 /* Two nodes, paired; node 1 is off the network and r speaks in its place. */
 void rogue_new(struct rogue *r, uint64_t seed);
+/* The same among n nodes: the others are contacts of node 0 too, and real. */
+void rogue_new_among(struct rogue *r, uint64_t seed, size_t n);
 void rogue_free(struct rogue *r);
 
 /* Waits for a call of node 0 and makes a link. Says nothing over it. */
