@@ -8,9 +8,11 @@
 #include "tools/sim/html.h"
 #include "tools/sim/need.h"
 #include "tools/sim/plan.h"
+#include "tools/sim/nonces.h"
 #include "tools/sim/soak.h"
 
 enum { EXIT_FINE = 0, EXIT_BROKEN = 1, EXIT_USAGE = 2 };
+enum { WATCHED_PEOPLE_MAX = 500 };
 
 static const char usage[] =
         "usage: flyleaf-sim run SCENARIO [--seed N] [--log FILE|-] [--from T] [--until T] [--who NAME]\n"
@@ -214,6 +216,14 @@ static bool write_page(const struct options *o, const struct scenario *s, struct
 	return false;
 }
 
+/* No key seals twice with one nonce (I4). */
+static const char *watch_nonces(bool begins)
+{
+	if (begins)
+		nonces_reset();
+	return nonces_broken() > 0 ? "a key sealed twice with one nonce" : NULL;
+}
+
 static int run(const struct options *o)
 {
 	const bool logged = o->log != NULL || o->hash;
@@ -239,6 +249,9 @@ static int run(const struct options *o)
 		story_init(&story, s.people_len);
 		how.story = &story;
 	}
+	/* It remembers each call: of a city too many. */
+	if (s.people_len <= WATCHED_PEOPLE_MAX)
+		how.watcher = watch_nonces;
 	p = plan_new(&s, &how);
 	fine = plan_run(p);
 	if (o->report)
@@ -286,8 +299,10 @@ int main(int argc, char **argv)
 		}
 	if (!read_options(&o, argc, argv))
 		return EXIT_USAGE;
-	if (o.command != NULL && strcmp(o.command, "soak") == 0 && o.scenario == NULL)
+	if (o.command != NULL && strcmp(o.command, "soak") == 0 && o.scenario == NULL) {
+		o.soak.watcher = watch_nonces;
 		return soak(&o.soak);
+	}
 	if (o.command != NULL && strcmp(o.command, "run") == 0 && o.scenario != NULL)
 		return run(&o);
 	if (o.command != NULL && strcmp(o.command, "show") == 0 && o.scenario != NULL)

@@ -15,7 +15,7 @@
 
 #include "node/base/common.h"
 
-/* Forgets all, and counts from 0. */
+/* Forgets all, and counts from 0; before the first time nothing is remembered. */
 void nonces_reset(void);
 /* Who seals from now on, for the report; borrowed. NULL: nobody in particular. */
 void nonces_label(const char *who);

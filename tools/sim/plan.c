@@ -661,6 +661,8 @@ struct plan *plan_new(const struct scenario *s, const struct plan_options *o)
 	struct plan *p = need(calloc(1, sizeof(*p)));
 	struct world *w = world_new(o->seed, s->people_len);
 
+	if (o->watcher != NULL)
+		(void)o->watcher(true);
 	*p = (struct plan){
 		.s = s,
 		.options = *o,
@@ -847,6 +849,8 @@ bool plan_run(struct plan *p)
 		finish(p);
 	if (!w->stopped && w->now_us < until_us)
 		look_at_everybody(p);
+	if (p->options.watcher != NULL && p->options.watcher(false) != NULL)
+		world_broken(w, w->people, "I4", "%s", p->options.watcher(false));
 	p->real_us = real_now_us() - began_us;
 	return w->broken[0] == '\0';
 }

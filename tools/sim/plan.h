@@ -19,6 +19,9 @@ struct plan_options {
 	struct log *log;     /* borrowed; NULL: none */
 	uint64_t until_us;   /* stops there; 0: at the end */
 	struct story *story; /* borrowed; NULL: none is kept */
+	/* Of a watcher over the whole program, told when a run begins and asked when it ends: what was wrong,
+	 * or NULL. May be NULL. */
+	const char *(*watcher)(bool begins);
 };
 
 /* Who there is and who knows whom; nothing has happened yet. s is borrowed and outlives it. */

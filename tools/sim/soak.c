@@ -194,7 +194,7 @@ struct lived {
 	char what[256];
 };
 
-static void live(struct lived *l, uint64_t seed)
+static void live(struct lived *l, uint64_t seed, const struct soak_options *o)
 {
 	char error[SCENARIO_ERROR_MAX];
 	char *text = soak_scenario(seed);
@@ -206,7 +206,7 @@ static void live(struct lived *l, uint64_t seed)
 		fprintf(stderr, "%s\n", error);
 		abort();
 	}
-	p = plan_new(&s, &(struct plan_options){ .seed = seed });
+	p = plan_new(&s, &(struct plan_options){ .seed = seed, .watcher = o->watcher });
 	l->broken = !plan_run(p);
 	l->simulated_us = plan_world(p)->now_us;
 	snprintf(l->what, sizeof(l->what), "%.255s", plan_world(p)->broken);
@@ -233,7 +233,7 @@ static void job(const struct soak_options *o, unsigned j, uint64_t until_us, int
 		l = (struct lived){ .seed = o->seed_from + i, .job = j, .begins = true };
 		if (write(to, &l, sizeof(l)) != sizeof(l))
 			_exit(2);
-		live(&l, o->seed_from + i);
+		live(&l, o->seed_from + i, o);
 		l.job = j;
 		if (write(to, &l, sizeof(l)) != sizeof(l))
 			_exit(2);

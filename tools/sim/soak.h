@@ -4,6 +4,7 @@
 #ifndef TOOLS_SIM_SOAK_H
 #define TOOLS_SIM_SOAK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { SOAK_JOBS_MAX = 64 };
@@ -11,7 +12,8 @@ enum { SOAK_JOBS_MAX = 64 };
 struct soak_options {
 	uint64_t budget_us; /* no seed begins later */
 	uint64_t seed_from, seeds_max;
-	unsigned jobs; /* processes */
+	unsigned jobs;                       /* processes */
+	const char *(*watcher)(bool begins); /* of plan_options */
 };
 
 /* The text of the random scenario of a seed; the caller frees it. */
