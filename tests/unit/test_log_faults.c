@@ -9,6 +9,7 @@
 #include "store/pagelog.h"
 
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "node/crypto/random.h"
@@ -16,7 +17,7 @@
 #include "tests/unit/unit.h"
 #include "tools/sim/disk.h"
 
-enum { PLACES = 2, MANY = RECORD_PAGES_MAX + 3 };
+enum { PLACES = 2, MANY = RECORD_PAGES_MAX + 3, CUT = 100, CUT_PAGES = 5 };
 #define DIR "v"
 
 static const struct slots_salt salt = { { 7 } };
@@ -230,6 +231,30 @@ static int write_number(struct life *l, uint32_t n)
 	return r;
 }
 
+/* The database is cut down to a page and grows again: what it had in between must not come back. Numbers
+ * above CUT are written so. */
+static int write_cut(struct life *l, uint32_t more)
+{
+	uint8_t page[RECORD_PAGE];
+	int r;
+
+	l->trying = CUT + l->told;
+	pagelog_resize(l->log, 1);
+	pagelog_resize(l->log, more);
+	fill(page, 1, l->trying);
+	r = pagelog_write(l->log, 1, page);
+	fill(page, CUT_PAGES, l->trying);
+	if (r == 0)
+		r = pagelog_write(l->log, CUT_PAGES, page);
+	if (r == 0)
+		r = pagelog_commit(l->log);
+	else
+		pagelog_rollback(l->log);
+	if (r == 0)
+		l->told = l->trying;
+	return r;
+}
+
 /* What the next process finds. */
 static void look(struct life *l)
 {
@@ -244,6 +269,8 @@ static void look(struct life *l)
 		if (pgno == 1)
 			number = load_u32(page + 4);
 		fill(want, pgno, number);
+		if (number > CUT && pgno > 1 && pgno < CUT_PAGES)
+			memset(want, 0, sizeof(want));
 		assert_memory_equal(page, want, sizeof(page));
 	}
 	assert_true(number == l->told || number == l->trying);
@@ -304,6 +331,22 @@ static int compacts(struct life *l)
 	if (r == 0)
 		r = write_number(l, 3);
 	return r;
+}
+
+static int cuts_and_compacts(struct life *l)
+{
+	int r = life_open(l);
+
+	if (r == 0)
+		r = write_cut(l, 2);
+	if (r == 0)
+		r = pagelog_compact(l->log, l->slots, &l->match, &kek);
+	return r;
+}
+
+static int opens(struct life *l)
+{
+	return life_open(l);
 }
 
 /* The pass-phrase of another person, and the end of hers. */
@@ -407,18 +450,193 @@ static void compaction(void **state)
 	from_a_state(compacts, 3);
 }
 
+static void cutting(void **state)
+{
+	(void)state;
+	from_a_state(cuts_and_compacts, 4);
+}
+
+/* A mount reads commits of which the last is by far the shortest, and another log was left behind by a crash.
+ */
+static void opening(void **state)
+{
+	static struct life l;
+	struct disk *d;
+	int file;
+
+	(void)state;
+	state_make(&l, 60);
+	assert_int_equal(life_open(&l), 0);
+	assert_int_equal(write_number(&l, 120), 0);
+	assert_int_equal(write_number(&l, 1), 0);
+	life_close(&l);
+	d = below(&l.disk.base);
+	assert_int_equal(d->ops->open(d, &file, DIR "/1", DISK_WRITE), 0);
+	assert_int_equal(d->ops->truncate(d, file, PAGELOG_STEP / 2), 0);
+	d->ops->close(d, file);
+	all_fail(opens, &l.disk.sim, l.told);
+	sim_disk_deinit(&l.disk.sim);
+}
+
 static void another_place(void **state)
 {
 	(void)state;
 	from_a_state(adds_and_wipes, 1);
 }
 
+/* ---- Bounds, and disks that cannot be written ------------------------------ */
+
+static void bounds(void **state)
+{
+	static char dir[DISK_PATH_MAX + 16], path[DISK_PATH_MAX + 32];
+	static struct life l;
+	uint8_t page[RECORD_PAGE];
+	struct pagelog_place where = { .disk = &l.disk.base, .dir = dir, .places = PLACES };
+	struct slots_match m;
+	struct pagelog *log;
+	struct slots *slots;
+
+	(void)state;
+	state_make(&l, 2);
+	assert_int_equal(life_open(&l), 0);
+	fill(page, 1, 1);
+	assert_int_equal(pagelog_write(l.log, PAGELOG_DB_PAGES_MAX + 1, page), ERR_FULL);
+	pagelog_rollback(l.log);
+	pagelog_resize(l.log, 5000); /* without a page: they are zeros */
+	assert_int_equal(pagelog_read(l.log, page, 5000), 0);
+	assert_true(sodium_is_zero(page, sizeof(page)));
+	assert_int_equal(pagelog_read(l.log, page, 5001), 0);
+	assert_int_equal(pagelog_commit(l.log), 0);
+	pagelog_resize(l.log, 2);
+	pagelog_resize(l.log, 5000);
+	assert_int_equal(pagelog_commit(l.log), 0);
+	life_close(&l);
+	/* Folders whose name leaves no room for that of a file in it. */
+	for (size_t len = DISK_PATH_MAX - 16; len < DISK_PATH_MAX + 2; len++) {
+		int r;
+
+		memset(dir, 'd', len);
+		dir[len] = '\0';
+		r = pagelog_create(&l.disk.base, dir, PLACES, &l.rng.base);
+		assert_int_equal(r, len + strlen("/slots") < DISK_PATH_MAX ? 0 : ERR_SYSTEM);
+		r = pagelog_mount(&log, &where, &l.match.content.vk, &l.rng.base, &l.report);
+		if (r == 0)
+			pagelog_unmount(log); /* an empty one */
+		assert_int_equal(r, len + strlen("/slots") < DISK_PATH_MAX ? 0
+		                    : len + strlen("/0") < DISK_PATH_MAX   ? ERR_ABSENT
+		                                                           : ERR_SYSTEM);
+		r = pagelog_refill(&where, &l.rng.base);
+		assert_int_equal(r == 0, len + strlen("/slots") < DISK_PATH_MAX);
+		assert_int_equal(slots_open(&slots, &l.disk.base, dir),
+		                 len + strlen("/slots") < DISK_PATH_MAX ? ERR_ABSENT : ERR_SYSTEM);
+		r = slots_create(&l.disk.base, dir, PLACES, &salt, &kek, &m, &l.rng.base);
+		assert_true(r == 0 || r == ERR_SYSTEM); /* what it is made as has a longer name */
+	}
+	/* There is a log, and no name for another beside it. */
+	memset(dir, 'd', DISK_PATH_MAX - 4);
+	dir[DISK_PATH_MAX - 4] = '\0';
+	snprintf(path, sizeof(path), "%s/0", dir);
+	sim_disk_put(&l.disk.sim, path, page, sizeof(page));
+	where.places = 1;
+	assert_int_equal(pagelog_mount(&log, &where, &l.match.content.vk, &l.rng.base, &l.report),
+	                 ERR_SYSTEM);
+	sim_disk_deinit(&l.disk.sim);
+}
+
+/* A disk whose files say of themselves that they are longer than any log. */
+static int size_of_nothing(struct disk *d, int file, uint64_t *out)
+{
+	(void)d;
+	(void)file;
+	*out = PAGELOG_BYTES_MAX + 1;
+	return 0;
+}
+
+static void a_log_that_is_too_long_is_damaged(void **state)
+{
+	static struct life l;
+	struct disk_ops ops = weak_ops;
+	struct pagelog_place where = { .disk = &l.disk.base, .dir = DIR, .places = PLACES };
+	struct pagelog *log;
+
+	(void)state;
+	state_make(&l, 1);
+	ops.size = size_of_nothing;
+	l.disk.base.ops = &ops;
+	assert_int_equal(pagelog_mount(&log, &where, &l.match.content.vk, &l.rng.base, &l.report),
+	                 ERR_CORRUPT);
+	sim_disk_deinit(&l.disk.sim);
+}
+
+/* An interrupted compaction is read as it is, with the new log where the slot has its key, else with the old.
+ */
+static void what_is_unfinished_is_read_from_a_disk_that_cannot_be_written(void **state)
+{
+	static struct life l;
+	bool was_new = false, was_old = false;
+
+	(void)state;
+	for (uint64_t at = 1; !was_new; at++) {
+		state_make(&l, 3);
+		assert_int_equal(life_open(&l), 0);
+		sim_disk_fail(&l.disk.sim, &(struct sim_disk_fault){ .at = at, .cut = SIM_DISK_CUT_BEFORE });
+		assert_int_not_equal(pagelog_compact(l.log, l.slots, &l.match, &kek), 0);
+		pagelog_unmount(l.log);
+		slots_close(l.slots);
+		sim_disk_crash(&l.disk.sim, SIM_DISK_KEPT, 0);
+		if (sim_disk_find(&l.disk.sim, DIR "/0.new", NULL)) {
+			l.disk.sim.readonly = true;
+			assert_int_equal(slots_open(&l.slots, &l.disk.base, DIR), 0);
+			assert_int_equal(slots_try(l.slots, &kek, &l.match), 0);
+			was_new |= l.match.content.generation > 1;
+			was_old |= l.match.content.generation == 1;
+			const struct pagelog_place where = { &l.disk.base, DIR, PLACES, 0,
+				                             l.match.content.generation > 1 };
+
+			assert_int_equal(pagelog_mount(&l.log, &where, &l.match.content.vk, &l.rng.base,
+			                               &l.report),
+			                 0);
+			assert_true(pagelog_readonly(l.log));
+			assert_int_equal(pagelog_pages(l.log), 3);
+			pagelog_resize(l.log, 1);
+			assert_int_equal(pagelog_commit(l.log), ERR_READONLY);
+			life_close(&l);
+		}
+		sim_disk_deinit(&l.disk.sim);
+	}
+	assert_true(was_old);
+}
+
+/* Of an interrupted compaction neither log opens. */
+static void where_both_logs_are_damaged_nothing_is_thrown_away(void **state)
+{
+	static struct life l;
+	static const uint8_t noise[RECORD_BLOCK] = { 9 };
+
+	(void)state;
+	state_make(&l, 3);
+	sim_disk_put(&l.disk.sim, DIR "/0.new", noise, sizeof(noise));
+	sim_disk_poke(&l.disk.sim, DIR "/0", noise, sizeof(noise), 0);
+	assert_int_equal(life_open(&l), ERR_CORRUPT);
+	assert_true(sim_disk_find(&l.disk.sim, DIR "/0.new", NULL));
+	life_close(&l);
+	sim_disk_deinit(&l.disk.sim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(creation),          cmocka_unit_test(writing),
-		cmocka_unit_test(writing_two_parts), cmocka_unit_test(compaction),
+		cmocka_unit_test(bounds),
+		cmocka_unit_test(creation),
+		cmocka_unit_test(writing),
+		cmocka_unit_test(writing_two_parts),
+		cmocka_unit_test(compaction),
+		cmocka_unit_test(cutting),
+		cmocka_unit_test(opening),
 		cmocka_unit_test(another_place),
+		cmocka_unit_test(a_log_that_is_too_long_is_damaged),
+		cmocka_unit_test(what_is_unfinished_is_read_from_a_disk_that_cannot_be_written),
+		cmocka_unit_test(where_both_logs_are_damaged_nothing_is_thrown_away),
 	};
 
 	if (sodium_init() < 0)
