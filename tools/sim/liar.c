@@ -71,13 +71,16 @@ struct liar *liar_new(struct world *w, const struct scenario *s)
 	return l;
 }
 
+static void drop_tale(struct due *d)
+{
+	free(CONTAINER_OF(d, struct tale, due));
+}
+
 void liar_free(struct liar *l)
 {
 	if (l == NULL)
 		return;
-	for (size_t i = 0; i < l->w->queue.len; i++)
-		if (l->w->queue.heap[i]->happen == tell)
-			free(CONTAINER_OF(l->w->queue.heap[i], struct tale, due));
+	queue_drop(&l->w->queue, tell, drop_tale);
 	free(l->kept);
 	free(l->heard);
 	free(l->answered);

@@ -19,10 +19,12 @@ static const char usage[] =
         "                                [--report] [--html FILE] [--hash]\n"
         "       flyleaf-sim soak [--budget TIME] [--jobs N] [--seed-from N] [--seeds N]\n"
         "       flyleaf-sim show random --seed N\n"
+        "       flyleaf-sim check SCENARIO\n"
         "\n"
         "run     lives a scenario, a text that flyleaf-sim(1) explains; \"random\": one that the seed makes\n"
         "soak    lives random ones, one after the other, until the time is over\n"
         "show    prints the random scenario of a seed\n"
+        "check   reads a scenario, and says what is wrong with it\n"
         "\n"
         "  --seed N      all chance follows from it (1)\n"
         "  --log FILE    what happened, a line each; - is the standard output\n"
@@ -285,6 +287,18 @@ static int show(const struct options *o)
 	return EXIT_FINE;
 }
 
+static int check(const struct options *o)
+{
+	struct scenario s = { 0 };
+	const int r = load(o, &s);
+
+	if (r == EXIT_FINE)
+		printf("%s: %zu people, %zu pairs, %zu places\n", o->scenario, s.people_len, s.pairs_len,
+		       s.places_len);
+	scenario_deinit(&s);
+	return r;
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = {
@@ -307,6 +321,8 @@ int main(int argc, char **argv)
 		return run(&o);
 	if (o.command != NULL && strcmp(o.command, "show") == 0 && o.scenario != NULL)
 		return show(&o);
+	if (o.command != NULL && strcmp(o.command, "check") == 0 && o.scenario != NULL)
+		return check(&o);
 	fputs(usage, stderr);
 	return EXIT_USAGE;
 }

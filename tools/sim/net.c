@@ -147,7 +147,8 @@ static void fly(struct world *w, const struct frame *f, size_t len)
 		at += dice_below(&w->dice, faults->late_us + 1);
 	*g = (struct flight){ .due.happen = land, .frame = *f };
 	memset(g->bytes, 0, len);
-	memcpy(g->bytes, f->bytes.p, MIN(f->bytes.len, len));
+	if (f->bytes.len != 0)
+		memcpy(g->bytes, f->bytes.p, MIN(f->bytes.len, len));
 	g->frame.bytes = span_from(g->bytes, len);
 	queue_put(&w->queue, &g->due, at);
 }
@@ -194,7 +195,7 @@ void net_send(struct world *w, const struct frame *f)
 		}
 		if (dice_chance(&w->dice, faults->cut))
 			len = dice_below(&w->dice, len + 1);
-		if (dice_chance(&w->dice, faults->longer))
+		if (!f->refused && dice_chance(&w->dice, faults->longer))
 			len = MIN(len + dice_between(&w->dice, 1, 64), (size_t)NET_FRAME_MAX);
 		fly(w, f, len);
 	} while (dice_chance(&w->dice, faults->twice));
@@ -262,10 +263,12 @@ static void land(struct world *w, struct due *d)
 	free(g);
 }
 
+static void drop_flight(struct due *d)
+{
+	free(CONTAINER_OF(d, struct flight, due));
+}
+
 void net_clear(struct world *w)
 {
-	for (size_t i = 0; i < w->queue.len; i++)
-		if (w->queue.heap[i]->happen == land)
-			free(CONTAINER_OF(w->queue.heap[i], struct flight, due));
-	w->queue.len = 0;
+	queue_drop(&w->queue, land, drop_flight);
 }

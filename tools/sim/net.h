@@ -84,7 +84,7 @@ struct address net_address(const struct place *at, int place, uint32_t person, u
 
 /* A frame leaves; it is copied. One of nobody's (from NULL) must never be answered: I5. */
 void net_send(struct world *w, const struct frame *f);
-/* The end of the world: frees all that flies, and leaves an empty queue. */
+/* The end of the world: frees all that flies. */
 void net_clear(struct world *w);
 void net_wall(struct world *w, struct person *from, struct person *to, uint64_t until_us);
 

@@ -292,6 +292,19 @@ static void jump(struct plan *p, struct step *s, int64_t by_us)
 		                 who->clock.drift_ppm);
 }
 
+static void forget(struct plan *p, struct person *who)
+{
+	struct tie *t = who->ties_len == 0 ? NULL : who->ties[dice_below(&p->dice, who->ties_len)];
+
+	if (t == NULL || t->forgotten || t->rows != NULL || who->node == NULL || who->asleep_until_us != 0)
+		return;
+	const struct request q = { .kind = REQ_FORGET, .name = span_str(t->other->name) };
+
+	world_log(p->w, who, "forgets %s", t->other->name);
+	if (person_ask(p->w, who, &q) == REPLY_OK)
+		t->forgotten = true;
+}
+
 static void fault_now(struct plan *p, struct step *s)
 {
 	const struct scenario_fault *f = s->fault;
@@ -343,6 +356,9 @@ static void fault_now(struct plan *p, struct step *s)
 		break;
 	case FAULT_SLEEP:
 		person_sleep(w, who, w->now_us + for_us);
+		break;
+	case FAULT_FORGET:
+		forget(p, who);
 		break;
 	case FAULT_JUMP:
 		jump(p, s, drawn_signed(p, &f->by));
@@ -767,9 +783,8 @@ static void help(struct plan *p, struct person *who)
 
 		if (t->back == NULL || (talk_is_done(t) && talk_is_done(t->back)))
 			continue;
-		if (node_clock_is_wrong(who->node) ||
-		    (t->other->node != NULL && node_clock_is_wrong(t->other->node)))
-			person_ask(p->w, who, &look);
+		/* A clock that is wrong, or was when they last met: only who looks finds out. */
+		person_ask(p->w, who, &look);
 		return;
 	}
 }
@@ -863,6 +878,11 @@ const struct report *plan_report(struct plan *p)
 	return &p->report;
 }
 
+static void drop_step(struct due *d)
+{
+	free(CONTAINER_OF(d, struct step, due));
+}
+
 void plan_free(struct plan *p)
 {
 	struct world *w;
@@ -871,9 +891,7 @@ void plan_free(struct plan *p)
 		return;
 	w = p->w;
 	liar_free(p->liar);
-	for (size_t i = 0; i < w->queue.len; i++)
-		if (w->queue.heap[i]->happen == step_is_due)
-			free(CONTAINER_OF(w->queue.heap[i], struct step, due));
+	queue_drop(&w->queue, step_is_due, drop_step);
 	for (size_t i = 0; i < p->s->people_len; i++)
 		while (p->waiting[i] != NULL) {
 			struct step *s = p->waiting[i];

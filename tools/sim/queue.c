@@ -81,3 +81,15 @@ struct due *queue_first(const struct queue *q)
 {
 	return q->len == 0 ? NULL : q->heap[0];
 }
+
+void queue_drop(struct queue *q, void (*happen)(struct world *w, struct due *d), void (*drop)(struct due *d))
+{
+	for (size_t i = q->len; i-- > 0;) {
+		struct due *d = q->heap[i];
+
+		if (d->happen != happen)
+			continue;
+		q->heap[i] = q->heap[--q->len];
+		drop(d);
+	}
+}

@@ -29,6 +29,9 @@ void queue_deinit(struct queue *q);
 /* Puts d in, or moves it to another time. */
 void queue_put(struct queue *q, struct due *d, uint64_t at_us);
 void queue_remove(struct queue *q, struct due *d); /* one that is not in it is fine */
+/* The end of the world: takes out all that would happen so, and gives each to drop(). The rest keeps no
+ * order. */
+void queue_drop(struct queue *q, void (*happen)(struct world *w, struct due *d), void (*drop)(struct due *d));
 /* The soonest, which stays; NULL: nothing. */
 struct due *queue_first(const struct queue *q);
 

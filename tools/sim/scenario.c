@@ -646,6 +646,7 @@ static const struct {
 	[FAULT_PUT_BACK] = { "put-back", NEEDS_RATE },
 	[FAULT_FULL] = { "full", NEEDS_RATE | NEEDS_FOR },
 	[FAULT_BROKEN] = { "broken", NEEDS_RATE },
+	[FAULT_FORGET] = { "forget", NEEDS_RATE },
 	[FAULT_SLEEP] = { "sleep", NEEDS_RATE | NEEDS_FOR },
 	[FAULT_JUMP] = { "jump", NEEDS_RATE | NEEDS_BY },
 	[FAULT_CLOCK] = { "clock", NEEDS_BY },
@@ -663,11 +664,11 @@ static enum fault_kind take_fault_kind(struct parser *p)
 
 	for (unsigned i = 0; i < FAULT_KINDS; i++)
 		names[i] = fault_kinds[i].name;
-	return (enum fault_kind)
-	        take_one_of(p, names, FAULT_KINDS,
-	                    "drop, deaf, twice, corrupt, cut, longer, late, offline, readdress, half-open, "
-	                    "flap, split, kill, "
-	                    "power, power-in-write, put-back, full, broken, sleep, jump, clock or drift");
+	return (enum fault_kind)take_one_of(
+	        p, names, FAULT_KINDS,
+	        "drop, deaf, twice, corrupt, cut, longer, late, offline, readdress, half-open, "
+	        "flap, split, kill, "
+	        "power, power-in-write, put-back, full, broken, sleep, forget, jump, clock or drift");
 }
 
 static void line_fault(struct parser *p)

@@ -89,9 +89,10 @@ enum fault_kind {
 	FAULT_FULL,
 	FAULT_BROKEN,
 	FAULT_SLEEP,
-	FAULT_JUMP,  /* of the clock, by */
-	FAULT_CLOCK, /* from the beginning, by */
-	FAULT_DRIFT, /* by, in ppm */
+	FAULT_FORGET, /* no fault: forgets somebody */
+	FAULT_JUMP,   /* of the clock, by */
+	FAULT_CLOCK,  /* from the beginning, by */
+	FAULT_DRIFT,  /* by, in ppm */
 	FAULT_KINDS
 };
 

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -151,9 +152,11 @@ static void say_life(struct text *t)
 		"kill {1..6}/day",
 		"power {1..6}/day",
 		"power-in-write {1..6}/day",
+		"put-back {1..4}/day",
 		"full {1..6}/day for 1m..2h",
 		"broken {1..6}/day",
 		"sleep {1..6}/day for 1s..8h",
+		"forget of p0 {1..3}/day",
 		"jump {1..6}/day by -1h..1h",
 		"jump {1..6}/day by -1d..1d",
 		"jump {1..6}/day by -10y..10y",
@@ -256,12 +259,23 @@ static void count(struct sum *sum, const struct lived *l)
 	fflush(stdout);
 }
 
+/* That all jobs have used. */
+static double core_ms(void)
+{
+	struct rusage u;
+
+	if (getrusage(RUSAGE_CHILDREN, &u) != 0)
+		return 0;
+	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000 +
+	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1000;
+}
+
 int soak(const struct soak_options *o)
 {
 	const uint64_t began_us = real_now_us();
 	struct sum sum = { 0 };
 	struct lived last[SOAK_JOBS_MAX] = { 0 }, l;
-	double minutes;
+	double minutes, years;
 	int pipe_fds[2];
 
 	fflush(stdout);
@@ -294,8 +308,10 @@ int soak(const struct soak_options *o)
 	while (wait(NULL) > 0)
 		;
 	minutes = (double)(real_now_us() - began_us) / 60e6;
-	printf("%" PRIu64 " seeds, %" PRIu64 " broken; %.1f simulated years, %.1f a minute\n", sum.seeds,
-	       sum.broken, (double)sum.simulated_us / 31557600e6,
-	       (double)sum.simulated_us / 31557600e6 / minutes);
+	years = (double)sum.simulated_us / 31557600e6;
+	printf("%" PRIu64 " seeds, %" PRIu64
+	       " broken; %.1f simulated years, %.1f a minute; %.0f ms of a core for a seed\n",
+	       sum.seeds, sum.broken, years, years / minutes,
+	       core_ms() / (double)MAX(sum.seeds, UINT64_C(1)));
 	return sum.broken == 0 ? 0 : 1;
 }

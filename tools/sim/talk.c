@@ -137,7 +137,8 @@ bool talk_is_done(struct tie *t)
 {
 	while (t->told < t->sent_len && (t->sent[t->told].flags & TALK_LOST))
 		t->told++;
-	return t->back == NULL || t->forgotten || (t->waiting == 0 && t->told == t->sent_len);
+	return t->back == NULL || t->forgotten || t->back->forgotten ||
+	       (t->waiting == 0 && t->told == t->sent_len);
 }
 
 /* ---- Reading ---------------------------------------------------------------- */
@@ -174,6 +175,14 @@ static void received(struct look *l, size_t n)
 
 	if (n >= from->sent_len) {
 		world_broken(w, t->me, "I8", "shows #%zu of %s, which was never written", n, from->me->name);
+		return;
+	}
+	if (n < t->seen && l->own && (from->sent[n].flags & TALK_TWICE))
+		return;
+	if (n < t->seen && (from->sent[n].flags & TALK_AGAIN)) {
+		from->sent[n].flags = (uint8_t)((from->sent[n].flags & ~TALK_AGAIN) | TALK_TWICE);
+		w->counts.again++;
+		world_log(w, t->me, "reads #%zu of %s again", n, from->me->name);
 		return;
 	}
 	if (n < t->seen) {
@@ -216,6 +225,8 @@ static void found_own(struct look *l, const struct message *m, size_t n)
 	if (n == t->sent_len) /* the power went after the commit, and before anybody heard of it */
 		add_sent(l->w, t, m->position, m->content.len);
 	t->sent[n].position = m->position;
+	if (l->older && (t->sent[n].flags & TALK_ARRIVED))
+		t->sent[n].flags |= TALK_AGAIN;
 	l->own_next = n + 1;
 }
 
@@ -252,6 +263,10 @@ void talk_look(struct world *w, struct tie *t)
 
 	if (!w->checks)
 		return;
+	if (t->forgotten) {
+		world_broken(w, t->me, "I12", "shows what %s wrote, who was forgotten", t->other->name);
+		return;
+	}
 	r = read_from(&l, t->seen_position);
 	if (r < 0 && !w->faults)
 		world_broken(w, t->me, "I11", "cannot read what %s wrote: %s", t->other->name, err_str(r));
@@ -324,7 +339,9 @@ void talk_audit(struct world *w, struct person *p, bool older)
 
 		if (t->rows != NULL)
 			continue;
-		if (t->forgotten && at >= 0 && !older)
+		if (older) /* the copy may be from before the two have met, or before one was forgotten */
+			t->forgotten = at < 0;
+		if (t->forgotten && at >= 0)
 			world_broken(w, p, "I12", "knows %s again, who was forgotten", t->other->name);
 		else if (!t->forgotten && t->contact != 0 && at < 0 && !older)
 			world_broken(w, p, "I11", "does not know %s any more", t->other->name);
