@@ -113,6 +113,7 @@ void sync_end(struct sync *y)
 static void reinit_begin(struct node *n, struct contact *c, struct sync *y)
 {
 	y->reinit = REINIT_BEGUN;
+	y->told = (struct ranges){ 0 }; /* it was said of the old epoch */
 	/* PROTOCOL section 6: E = 1 + the larger epoch of the two states. */
 	y->reinit_epoch = 1 + MAX(c->conversation.epoch, y->peer.epoch);
 	key_pair_new(&y->reinit_r, n->rng);
@@ -264,6 +265,27 @@ static int handed(struct node *n, struct contact *c, struct sync *y, uint64_t co
 	return 0;
 }
 
+/* What the other side said of later envelopes before it said it of these. */
+static int take_told(struct node *n, struct contact *c, struct sync *y)
+{
+	int r = 0;
+
+	while (r == 0 && y->told.n > 0 && y->told.v[0].first <= c->conversation.handed) {
+		const uint64_t end = y->told.v[0].end;
+
+		ranges_drop_lowest(&y->told);
+		r = handed(n, c, y, end);
+	}
+	return r;
+}
+
+static int handed_and_told(struct node *n, struct contact *c, struct sync *y, uint64_t count)
+{
+	const int r = handed(n, c, y, count);
+
+	return r == 0 ? take_told(n, c, y) : r;
+}
+
 /* The first state of the session decides whether it goes on from where the last one ended. */
 static int first_state(struct node *n, struct contact *c, struct sync *y, const struct sym_key *x,
                        const struct frame_state *f)
@@ -280,7 +302,7 @@ static int first_state(struct node *n, struct contact *c, struct sync *y, const 
 	}
 	if (f->stored < c->conversation.handed || y->has_early)
 		return disown_ratchet(c);
-	return handed(n, c, y, f->stored);
+	return handed_and_told(n, c, y, f->stored);
 }
 
 static int state_frame(struct node *n, struct contact *c, struct sync *y, const struct sym_key *x,
@@ -293,24 +315,23 @@ static int state_frame(struct node *n, struct contact *c, struct sync *y, const 
 	if (y->reinit == REINIT_BEGUN || f->epoch != c->conversation.epoch ||
 	    f->stored > c->conversation.sent)
 		return 0;
-	return handed(n, c, y, f->stored);
+	return handed_and_told(n, c, y, f->stored);
 }
 
+/* One may overtake another, or the first state; it is acknowledged, so that nobody says it again. */
 static int stored_frame(struct node *n, struct contact *c, struct sync *y, const struct frame_list *list)
 {
-	if (!y->met || y->reinit == REINIT_BEGUN)
+	if (y->reinit == REINIT_BEGUN)
 		return 0;
 	for (size_t i = 0; i < list->n; i++) {
 		const struct range run = frame_stored_run(list, i);
-		int r;
 
 		if (run.end > c->conversation.sent)
-			return SYNC_BROKEN;
-		r = run.first <= c->conversation.handed ? handed(n, c, y, run.end) : 0;
-		if (r != 0)
-			return r;
+			return y->met ? SYNC_BROKEN : 0;
+		if (ranges_add(&y->told, run.first, run.end) != 0)
+			return SYNC_BROKEN; /* so many gaps nobody leaves; the next session's state tells */
 	}
-	return 0;
+	return y->met ? take_told(n, c, y) : 0;
 }
 
 /* ---- Receiving ------------------------------------------------------------- */

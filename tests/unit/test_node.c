@@ -536,6 +536,33 @@ static void a_path_for_small_datagrams(void **state)
 	}
 }
 
+/* A slow network that puts datagrams out of order: what is said of stored messages comes in any order too,
+ * before the first state even, and none of it is forgotten until a keep-alive says it again. */
+static void words_overtake_each_other(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1000; seed < 1040; seed++) {
+		struct world *w = world_new(seed, 2);
+		char text[1001] = { 0 };
+
+		w->delay_low_us = 100000;
+		w->delay_high_us = 150000;
+		world_pair(w, 0, 1);
+		world_mode(w, 0, 1, MODE_CALL);
+		world_run(w, S(1) + random_below(&w->rng.base, 1000000));
+		for (unsigned i = 0; i < 40; i++) {
+			memset(text, 'x', sizeof(text) - 1);
+			text[1 + random_below(&w->rng.base, 1000)] = '\0';
+			world_say(w, i % 2, 1 - i % 2, text);
+			world_run(w, random_below(&w->rng.base, 2000));
+		}
+		world_run(w, S(8));
+		assert_int_equal(world_waiting(w, 0, 1), 0);
+		assert_int_equal(world_waiting(w, 1, 0), 0);
+		world_free(w);
+	}
+}
+
 /* Who locks says so, and is missed at once; a caller that locks does not call after whom it has left. */
 static void a_farewell_is_heard(void **state)
 {
@@ -580,6 +607,7 @@ int main(void)
 		cmocka_unit_test(two_who_call_meet_without_multicast),
 		cmocka_unit_test(two_ways_at_once_do_not_get_in_each_others_way),
 		cmocka_unit_test(a_path_for_small_datagrams),
+		cmocka_unit_test(words_overtake_each_other),
 		cmocka_unit_test(a_farewell_is_heard),
 	};
 
