@@ -13,6 +13,7 @@
  *           all of the other's texts are there again, what was deleted stays away from who deleted it (I2 I3
  *           I4 I12).
  */
+#include <malloc.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -643,6 +644,9 @@ int main(int argc, char **argv)
 {
 	if (sodium_init() < 0)
 		return 1;
+	/* Each mount takes a buffer that would be mapped and unmapped. */
+	mallopt(M_MMAP_THRESHOLD, 64 << 20);
+	mallopt(M_TRIM_THRESHOLD, 256 << 20);
 	for (int i = 1; i < argc; i += 2) {
 		if (i + 1 < argc && option(argv[i], argv[i + 1]))
 			continue;
