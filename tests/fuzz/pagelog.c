@@ -86,7 +86,7 @@ static void head_as_said(struct maker *m)
 	static struct record_head h;
 	const uint8_t what = reader_u8(&m->in);
 
-	h = (struct record_head){ .seq = m->seq + reader_u8(&m->in) % 4, .count = what % PAGES_MAX };
+	h = (struct record_head){ .seq = m->seq + reader_u8(&m->in) % 5 - 1, .count = what % PAGES_MAX };
 	h.parts = (uint16_t)(reader_u16(&m->in) | 1);
 	h.part = (uint16_t)(reader_u16(&m->in) % h.parts);
 	h.db_pages = (what & 0x40) != 0 ? reader_u32(&m->in) : m->db_pages;
@@ -169,7 +169,8 @@ static void write_and_mount(struct pagelog *log, const struct pagelog_place *whe
 }
 
 /* A log of right and wrong commits is mounted, read, written to where it can be, and mounted again. Byte 0:
- * whether its first commit must be there, the file ends with its last block; whether it is written to. */
+ * whether its first commit must be there, whether the file ends with what was written last, whether it is
+ * written to, and whether its last block is missing. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct sim_disk disk;
@@ -178,6 +179,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct pagelog_report report;
 	struct random_seeded rng;
 	struct pagelog *log;
+	size_t len;
 	uint8_t how;
 	int r;
 
@@ -190,7 +192,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (m.in.len > 0)
 		make(&m);
 	sim_disk_init(&disk);
-	sim_disk_put(&disk, "v/0", m.bytes, (how & 2) != 0 ? m.end : LOG_LEN);
+	len = (how & 2) != 0 ? m.end : LOG_LEN;
+	if ((how & 8) != 0 && len > 0)
+		len -= RECORD_BLOCK;
+	sim_disk_put(&disk, "v/0", m.bytes, len);
 	r = pagelog_mount(&log, &where, &vk, &rng.base, &report);
 	assert(r == 0 || r == PAGELOG_DAMAGED || r == ERR_CORRUPT);
 	if (r >= 0) {

@@ -376,7 +376,7 @@ static void all_fail(int (*script)(struct life *l), const struct sim_disk *from,
 		bool on;
 	} ways[] = {
 		{ ERR_IO, ERR_IO, false },
-		{ ERR_IO, ERR_IO, true },
+		{ ERR_IO, ERR_NOMEM, true },
 		{ ERR_FULL, DISK_FOREIGN, false }, /* and reads end early */
 		{ ERR_READONLY, ERR_READONLY, false },
 	};
@@ -510,6 +510,9 @@ static void bounds(void **state)
 	pagelog_resize(l.log, 2);
 	pagelog_resize(l.log, 5000);
 	assert_int_equal(pagelog_commit(l.log), 0);
+	sim_disk_put(&l.disk.sim, DIR "/0.new", page, sizeof(page)); /* in the way */
+	assert_int_equal(pagelog_compact(l.log, l.slots, &l.match, &kek), 0);
+	assert_int_equal(pagelog_pages(l.log), 5000);
 	life_close(&l);
 	/* Folders whose name leaves no room for that of a file in it. */
 	for (size_t len = DISK_PATH_MAX - 16; len < DISK_PATH_MAX + 2; len++) {
@@ -568,28 +571,43 @@ static void a_log_that_is_too_long_is_damaged(void **state)
 	sim_disk_deinit(&l.disk.sim);
 }
 
-/* An interrupted compaction is read as it is, with the new log where the slot has its key, else with the old.
- */
-static void what_is_unfinished_is_read_from_a_disk_that_cannot_be_written(void **state)
+/* The power goes before operation `at` of a compaction; 0: it does not. Returns how many it has. */
+static uint64_t compact_until(struct life *l, uint64_t at)
+{
+	uint64_t ops;
+
+	state_make(l, 3);
+	assert_int_equal(life_open(l), 0);
+	ops = l->disk.sim.ops;
+	sim_disk_fail(&l->disk.sim,
+	              &(struct sim_disk_fault){ .at = at,
+	                                        .cut = at != 0 ? SIM_DISK_CUT_BEFORE : SIM_DISK_NO_CUT });
+	assert_int_equal(pagelog_compact(l->log, l->slots, &l->match, &kek) == 0, at == 0);
+	ops = l->disk.sim.ops - ops;
+	life_close(l);
+	sim_disk_crash(&l->disk.sim, SIM_DISK_KEPT, 0);
+	return ops;
+}
+
+/* An interrupted compaction is finished or taken back, whatever fails meanwhile; and read as it is from a
+ * disk that cannot be written, with the new log where the slot has its key, else with the old. */
+static void an_interrupted_compaction(void **state)
 {
 	static struct life l;
-	bool was_new = false, was_old = false;
+	unsigned states = 0;
+	uint64_t at = compact_until(&l, 0);
 
 	(void)state;
-	for (uint64_t at = 1; !was_new; at++) {
-		state_make(&l, 3);
-		assert_int_equal(life_open(&l), 0);
-		sim_disk_fail(&l.disk.sim, &(struct sim_disk_fault){ .at = at, .cut = SIM_DISK_CUT_BEFORE });
-		assert_int_not_equal(pagelog_compact(l.log, l.slots, &l.match, &kek), 0);
-		pagelog_unmount(l.log);
-		slots_close(l.slots);
-		sim_disk_crash(&l.disk.sim, SIM_DISK_KEPT, 0);
+	sim_disk_deinit(&l.disk.sim);
+	for (; at > 0 && states < 6; at--) {
+		compact_until(&l, at);
 		if (sim_disk_find(&l.disk.sim, DIR "/0.new", NULL)) {
+			states++;
+			if (states != 2)
+				all_fail(opens, &l.disk.sim, 1);
 			l.disk.sim.readonly = true;
 			assert_int_equal(slots_open(&l.slots, &l.disk.base, DIR), 0);
 			assert_int_equal(slots_try(l.slots, &kek, &l.match), 0);
-			was_new |= l.match.content.generation > 1;
-			was_old |= l.match.content.generation == 1;
 			const struct pagelog_place where = { &l.disk.base, DIR, PLACES, 0,
 				                             l.match.content.generation > 1 };
 
@@ -598,13 +616,40 @@ static void what_is_unfinished_is_read_from_a_disk_that_cannot_be_written(void *
 			                 0);
 			assert_true(pagelog_readonly(l.log));
 			assert_int_equal(pagelog_pages(l.log), 3);
+			assert_int_equal(pagelog_compact(l.log, l.slots, &l.match, &kek), ERR_READONLY);
 			pagelog_resize(l.log, 1);
 			assert_int_equal(pagelog_commit(l.log), ERR_READONLY);
 			life_close(&l);
 		}
 		sim_disk_deinit(&l.disk.sim);
 	}
-	assert_true(was_old);
+	assert_int_equal(states, 6);
+}
+
+/* What does not begin a log is none, also under the right key. */
+static void a_new_log_that_does_not_begin_goes(void **state)
+{
+	static struct life l;
+	static struct record_head h;
+	static const struct {
+		uint64_t seq;
+		uint16_t part;
+		size_t len;
+	} rows[] = { { 1, 0, RECORD_BLOCK }, { 0, 1, RECORD_BLOCK }, { 0, 0, 10 } };
+	uint8_t block[RECORD_BLOCK] = { 1 };
+	struct sym_key k;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		state_make(&l, 3);
+		record_key(&k, &l.match.content.vk);
+		h = (struct record_head){ .seq = rows[i].seq, .part = rows[i].part, .parts = 2 };
+		record_seal_head(block, &h, &k);
+		sim_disk_put(&l.disk.sim, DIR "/0.new", block, rows[i].len);
+		look(&l);
+		assert_false(sim_disk_find(&l.disk.sim, DIR "/0.new", NULL));
+		sim_disk_deinit(&l.disk.sim);
+	}
 }
 
 /* Of an interrupted compaction neither log opens. */
@@ -635,7 +680,8 @@ int main(void)
 		cmocka_unit_test(opening),
 		cmocka_unit_test(another_place),
 		cmocka_unit_test(a_log_that_is_too_long_is_damaged),
-		cmocka_unit_test(what_is_unfinished_is_read_from_a_disk_that_cannot_be_written),
+		cmocka_unit_test(an_interrupted_compaction),
+		cmocka_unit_test(a_new_log_that_does_not_begin_goes),
 		cmocka_unit_test(where_both_logs_are_damaged_nothing_is_thrown_away),
 	};
 
