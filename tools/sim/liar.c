@@ -168,7 +168,9 @@ bool liar_may_answer(struct liar *l, const struct person *p, const struct frame 
 		return f->from != NULL || may_answer_call(l, p, f);
 	m = mark(p, f);
 	again = l->heard[place_of(m)] == m;
-	l->heard[place_of(m)] = m;
+	if (f->from != NULL ||
+	    mark_of(f) == f->said_mark) /* as it was said: a damaged one may come to nothing */
+		l->heard[place_of(m)] = m;
 	return f->from != NULL || !again;
 }
 
