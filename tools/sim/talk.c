@@ -329,6 +329,17 @@ static void audit(struct world *w, struct tie *t, bool older)
 		}
 }
 
+static void audit_known(struct world *w, struct tie *t, size_t at, bool older)
+{
+	struct contact_view view;
+
+	audit(w, t, older);
+	/* What was told in a turn that the power ended is in the notebook, and is not told again. */
+	node_contact_view(t->me->node, at, &view);
+	if (!w->stopped)
+		talk_told(w, t, view.stored_before);
+}
+
 void talk_audit(struct world *w, struct person *p, bool older)
 {
 	if (!w->checks)
@@ -346,6 +357,6 @@ void talk_audit(struct world *w, struct person *p, bool older)
 		else if (!t->forgotten && t->contact != 0 && at < 0 && !older)
 			world_broken(w, p, "I11", "does not know %s any more", t->other->name);
 		else if (!t->forgotten && t->contact != 0 && at >= 0)
-			audit(w, t, older);
+			audit_known(w, t, (size_t)at, older);
 	}
 }
