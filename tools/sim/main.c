@@ -3,7 +3,9 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "tools/sim/html.h"
 #include "tools/sim/need.h"
@@ -20,11 +22,14 @@ static const char usage[] =
         "       flyleaf-sim soak [--budget TIME] [--jobs N] [--seed-from N] [--seeds N]\n"
         "       flyleaf-sim show random --seed N\n"
         "       flyleaf-sim check SCENARIO\n"
+        "       flyleaf-sim live SCENARIO [OPTIONS]\n"
         "\n"
         "run     lives a scenario, a text that flyleaf-sim(1) explains; \"random\": one that the seed makes\n"
         "soak    lives random ones, one after the other, until the time is over\n"
         "show    prints the random scenario of a seed\n"
         "check   reads a scenario, and says what is wrong with it\n"
+        "live    puts its people on this machine, for your own flyleaf to pair with: flyleaf-sim live "
+        "--help\n"
         "\n"
         "  --seed N      all chance follows from it (1)\n"
         "  --log FILE    what happened, a line each; - is the standard output\n"
@@ -299,6 +304,26 @@ static int check(const struct options *o)
 	return r;
 }
 
+/* Another program: this one has no network. It lies beside this one, or where it is built. */
+static int live(char **argv)
+{
+	static const char *const places[] = { "flyleaf-sim-live", "../live/flyleaf-sim-live" };
+	char path[PATH_MAX];
+	const ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	char *name;
+
+	path[MAX(len, (ssize_t)0)] = '\0';
+	name = strrchr(path, '/');
+	for (size_t i = 0; name != NULL && i < COUNT_OF(places); i++) {
+		if ((size_t)snprintf(name + 1, sizeof(path) - (size_t)(name + 1 - path), "%s", places[i]) >=
+		    sizeof(path) - (size_t)(name + 1 - path))
+			break;
+		execv(path, argv);
+	}
+	fprintf(stderr, "flyleaf-sim: flyleaf-sim-live: %s\n", strerror(errno));
+	return EXIT_USAGE;
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = {
@@ -306,6 +331,8 @@ int main(int argc, char **argv)
 		.soak = { .budget_us = 60000000, .jobs = 1, .seed_from = 1, .seeds_max = UINT64_MAX },
 	};
 
+	if (argc > 1 && strcmp(argv[1], "live") == 0)
+		return live(argv + 1);
 	for (int i = 1; i < argc; i++)
 		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
 			fputs(usage, stdout);
