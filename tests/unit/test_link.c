@@ -97,6 +97,8 @@ static void the_answerer_waits_for_the_first_datagram(void **state)
 	assert_memory_equal(link_x(&p->i), link_x(&p->r), sizeof(struct sym_key));
 	assert_int_equal(link_open(&frames, &pn, &p->i, plain, span_from(wire, len)),
 	                 LINK_REFUSED); /* sent back */
+	assert_int_equal(link_open(&frames, &pn, &p->r, plain, span_from(wire, len)),
+	                 LINK_REFUSED); /* sent again */
 }
 
 static void sizes_and_numbers(void **state)

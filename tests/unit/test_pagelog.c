@@ -469,6 +469,7 @@ static void sqlite_is_kept_to_its_settings(void **state)
 static void a_compacted_log_is_never_taken_for_empty(void **state)
 {
 	struct sim_disk d;
+	struct sym_key before;
 	struct life l;
 
 	(void)state;
@@ -477,7 +478,10 @@ static void a_compacted_log_is_never_taken_for_empty(void **state)
 	assert_int_equal(life_create(&l), 0);
 	assert_int_equal(life_open(&l), 0);
 	assert_int_equal(exec(&l, "CREATE TABLE t(a)"), 0);
+	before = l.match.content.vk;
 	assert_int_equal(run_step(&l, 3), 0);
+	assert_memory_not_equal(&l.match.content.vk, &before,
+	                        sizeof(before)); /* what was deleted is under that one */
 	life_close(&l);
 	sim_disk_flip(&d, "v/0", 4096 + 5000, 0); /* a page */
 	assert_int_equal(life_mount(&l), 0);
