@@ -155,8 +155,11 @@ static int pack_again(struct node *n, struct contact *c, uint64_t from)
 static int renumber(struct node *n, struct contact *c, const struct frame_state *peer)
 {
 	struct conversation_record *v = &c->conversation;
-	int r = pack_again(n, c, peer->stored);
+	int r = envelopes_forget(n->store, c->record.id, v->handed,
+	                         peer->stored); /* never told of by `stored` */
 
+	if (r == 0)
+		r = pack_again(n, c, peer->stored);
 	if (r != 0)
 		return r;
 	v->sent = MAX(v->sent, peer->stored);

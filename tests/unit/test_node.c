@@ -1,6 +1,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "node/crypto/envelope.h"
+#include "store/envelopes.h"
 #include "tests/unit/world.h"
 
 #include "tests/unit/unit.h"
@@ -45,6 +47,18 @@ static void two_contacts_write_to_each_other(void **state)
 
 /* Messages both ways while the network loses and doubles and either side crashes: nothing lost, nothing
  * twice, each author's order kept. */
+static void assert_no_envelopes(struct world *w, size_t i)
+{
+	static uint8_t bytes[ENVELOPE_MAX];
+
+	for (uint64_t sequence = 0; sequence < 200; sequence++) {
+		size_t len;
+
+		assert_int_equal(envelopes_read(w->nodes[i].store, 1, sequence, bytes, sizeof(bytes), &len),
+		                 ENVELOPES_NONE);
+	}
+}
+
 static void nothing_is_lost(uint64_t seed, enum contact_mode other)
 {
 	struct world *w = world_new(seed, 2);
@@ -78,6 +92,8 @@ static void nothing_is_lost(uint64_t seed, enum contact_mode other)
 	assert_string_equal(world_texts(w, 1, 0, false), want[0]);
 	assert_string_equal(world_texts(w, 0, 1, false), want[1]);
 	assert_int_equal(world_waiting(w, 0, 1) + world_waiting(w, 1, 0), 0);
+	assert_no_envelopes(w, 0); /* what the other side has stored is sealed no more here */
+	assert_no_envelopes(w, 1);
 	world_free(w);
 }
 
@@ -133,6 +149,35 @@ static void an_older_vault_is_put_back(void **state)
 		assert_int_equal(world_waiting(w, 0, 1) + world_waiting(w, 1, 0), 0);
 		world_free(w);
 	}
+}
+
+/* The one who only read since the copy has said more than it now knows of: the other side alone can tell. */
+static void what_was_read_after_the_copy_comes_again(void **state)
+{
+	struct world *w = world_new(210, 2);
+
+	(void)state;
+	world_pair(w, 0, 1);
+	world_mode(w, 1, 0, MODE_CALL); /* by what the copy knows; the other knows it still */
+	world_say(w, 0, 1, "a1");
+	world_run(w, S(15));
+	assert_string_equal(world_texts(w, 1, 0, false), "a1");
+	world_backup(w, 1);
+	world_say(w, 0, 1, "a2");
+	world_run(w, S(5));
+	world_say(w, 0, 1, "a3");
+	world_run(w, S(5));
+	assert_string_equal(world_texts(w, 1, 0, false), "a1|a2|a3");
+	world_restore(w, 1);
+	assert_string_equal(world_texts(w, 1, 0, false), "a1");
+	world_crash(w, 0);
+	world_run(w, S(300));
+	assert_string_equal(world_texts(w, 1, 0, false), "a1|a2|a3");
+	world_say(w, 0, 1, "a4");
+	world_run(w, S(60));
+	assert_string_equal(world_texts(w, 1, 0, false), "a1|a2|a3|a4");
+	assert_int_equal(world_waiting(w, 0, 1), 0);
+	world_free(w);
 }
 
 static void a_silent_or_blocked_contact_hears_nothing(void **state)
@@ -593,6 +638,7 @@ int main(void)
 		cmocka_unit_test(two_contacts_write_to_each_other),
 		cmocka_unit_test(nothing_is_lost_on_a_bad_network),
 		cmocka_unit_test(an_older_vault_is_put_back),
+		cmocka_unit_test(what_was_read_after_the_copy_comes_again),
 		cmocka_unit_test(a_silent_or_blocked_contact_hears_nothing),
 		cmocka_unit_test(a_clock_that_is_wrong_is_learned_or_refused),
 		cmocka_unit_test(long_and_bad_messages),
