@@ -121,11 +121,12 @@ static void reinit_begin(struct node *n, struct contact *c, struct sync *y)
 }
 
 /* A vault that was put back, here or there: somebody has stored what nobody has made. */
-static bool states_disagree(const struct contact *c, const struct frame_state *peer)
+static bool states_disagree(const struct contact *c, const struct sync *y, const struct frame_state *peer)
 {
 	const struct conversation_record *v = &c->conversation;
 
-	return peer->epoch != v->epoch || peer->stored > v->sent || peer->sent < v->received;
+	return peer->epoch != v->epoch || peer->stored > v->sent ||
+	       peer->sent + y->opened_before < v->received;
 }
 
 /* The ratchet is of no use, and the other side does not know: gives up its epoch, so that the next session
@@ -299,7 +300,7 @@ static int first_state(struct node *n, struct contact *c, struct sync *y, const 
 	y->peer = *f;
 	c->record.clock_offset = (int64_t)(f->clock_s - n->clock);
 	c->record_changed = true;
-	if (states_disagree(c, f)) {
+	if (states_disagree(c, y, f)) {
 		reinit_begin(n, c, y);
 		return y->has_early ? reinit_frame(n, c, y, x, &y->early) : 0;
 	}
@@ -421,6 +422,7 @@ static int open_next(struct node *n, struct contact *c, struct sync *y)
 	y->say_stored = true;
 	c->conversation.received++;
 	c->conversation_changed = true;
+	y->opened_before += !y->met;
 	return 0;
 }
 

@@ -37,7 +37,8 @@ enum reinit_state {
 };
 
 struct sync {
-	bool met;           /* the other's first state came */
+	bool met;               /* the other's first state came */
+	uint64_t opened_before; /* envelopes that overtook it */
 	struct ranges told; /* of our envelopes that it says it has stored: those whose turn it is not yet */
 	struct frame_state peer;
 	bool say_state, say_stored;
