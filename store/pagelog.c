@@ -793,7 +793,7 @@ static int look_behind(struct pagelog *log, struct record_head *h, struct behind
 		}
 	}
 	free(bytes);
-	return r > 0 ? ERR_IO : r;
+	return r;
 }
 
 /* All heads are read, up to a place where the next one is not. A later commit behind it means damage. Without

@@ -427,7 +427,7 @@ int slots_try(struct slots *s, const struct sym_key *kek, struct slots_match *ou
 
 	if (bytes == NULL)
 		return ERR_NOMEM;
-	for (unsigned slot = 0; r == 0 && slot < 2 * s->places; slot++) {
+	for (unsigned slot = 0; slot < 2 * s->places; slot++) {
 		struct slots_match m = { .place = slot / 2, .slot = slot };
 		int opened;
 

@@ -61,7 +61,7 @@ int qr_base45_decode(struct writer *out, struct span text)
 	struct reader r = reader_from(text);
 	int result = QR_REFUSED;
 
-	while (r.len > 0 && !r.failed && !w.failed) {
+	while (r.len > 0 && !w.failed) {
 		const bool whole = r.len >= 3;
 		const unsigned number = take_digits(&r, whole ? 3 : 2);
 

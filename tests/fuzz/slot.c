@@ -15,18 +15,19 @@ enum {
 	PLACES = 1,
 	FILE_LEN = SLOTS_HEAD + 2 * SLOTS_SLOT
 };
-enum { SEALED_ANEW = 1, CUT = 2, WRONG_PLACE = 4, NO_MATCH = 8, SIZE_BYTES = 16 }; /* of byte 0 */
+enum { SEALED_ANEW = 1, CUT = 2, WRONG_PLACE = 4, SIZE_BYTES = 16, NEWER_TOO = 32 }; /* of byte 0 */
 
 static const struct slots_salt salt = { { 7 } };
 static const struct sym_key kek = { { 1 } };
 
-/* The first slot of a file whose block says plain. Its stripes are made once: they are the slow part. */
-static void seal(uint8_t *file, const uint8_t plain[static PLAIN_LEN], unsigned number)
+/* A slot of a file whose block says plain. Its stripes are made once: they are the slow part. */
+static void seal(uint8_t *file, unsigned at, const uint8_t plain[static PLAIN_LEN], unsigned number)
 {
 	static const uint8_t s32[32] = { 2 };
 	static uint8_t stripes[SLOTS_SPLIT];
 	static bool made;
-	uint8_t *const slot = file + SLOTS_HEAD, *const block = slot + SLOTS_SPLIT, ad[8 + SLOTS_SALT + 1];
+	uint8_t *const slot = file + SLOTS_HEAD + (size_t)at * SLOTS_SLOT, *const block = slot + SLOTS_SPLIT,
+	               ad[8 + SLOTS_SALT + 1];
 	struct writer w = WRITER_ON(ad);
 	struct random_seeded rng;
 	struct sym_key key;
@@ -61,6 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct reader in = reader_from(span_from(data, size));
 	const uint8_t how = reader_u8(&in);
 	const uint16_t where = reader_u16(&in);
+	static const uint8_t newer[PLAIN_LEN] = { 1, 2 };
 	uint8_t plain[PLAIN_LEN] = { 0 };
 	struct slots_match m;
 	struct slots *s;
@@ -71,12 +73,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	want = expect(plain);
 	memset(file, 0x33, sizeof(file));
 	memcpy(file, salt.b, sizeof(salt.b));
-	seal(file, plain, (how & WRONG_PLACE) != 0 ? 1 : 0);
+	seal(file, 0, plain, (how & WRONG_PLACE) != 0 ? 1 : 0);
 	if ((how & WRONG_PLACE) != 0)
 		want = SLOTS_NO_MATCH;
 	if ((how & CUT) != 0) {
 		file[SLOTS_HEAD + (size_t)where * 2] ^= 1;
 		want = SLOTS_NO_MATCH;
+	}
+	if ((how & NEWER_TOO) != 0) { /* what a later version would have put beside it */
+		seal(file, 1, newer, 1);
+		want = want == SLOTS_NO_MATCH ? SLOTS_NEWER : want;
 	}
 	if ((how & SIZE_BYTES) != 0)
 		len = FILE_LEN - 65536 + (size_t)where * 2;

@@ -17,7 +17,13 @@
 #include "tests/unit/unit.h"
 #include "tools/sim/disk.h"
 
-enum { PLACES = 2, MANY = RECORD_PAGES_MAX + 3, CUT = 100, CUT_PAGES = 5 };
+enum {
+	PLACES = 2,
+	MANY = RECORD_PAGES_MAX + 3,
+	CUT = 100,
+	CUT_PAGES = 5,
+	FULL_PAGES = 251 /* fill a step but for a block */
+};
 #define DIR "v"
 
 static const struct slots_salt salt = { { 7 } };
@@ -377,8 +383,7 @@ static void all_fail(int (*script)(struct life *l), const struct sim_disk *from,
 	} ways[] = {
 		{ ERR_IO, ERR_IO, false },
 		{ ERR_IO, ERR_NOMEM, true },
-		{ ERR_FULL, DISK_FOREIGN, false }, /* and reads end early */
-		{ ERR_READONLY, ERR_READONLY, false },
+		{ ERR_READONLY, DISK_FOREIGN, false }, /* and reads end early */
 	};
 	static struct life l;
 
@@ -497,6 +502,12 @@ static void bounds(void **state)
 	struct slots *slots;
 
 	(void)state;
+	life_begin(&l, NULL);
+	assert_int_equal(make(&l), 0);
+	assert_int_equal(life_open(&l), 0);
+	assert_int_equal(pagelog_compact(l.log, l.slots, &l.match, &kek), 0); /* nothing to erase yet */
+	life_close(&l);
+	sim_disk_deinit(&l.disk.sim);
 	state_make(&l, 2);
 	assert_int_equal(life_open(&l), 0);
 	fill(page, 1, 1);
@@ -603,7 +614,7 @@ static void an_interrupted_compaction(void **state)
 		compact_until(&l, at);
 		if (sim_disk_find(&l.disk.sim, DIR "/0.new", NULL)) {
 			states++;
-			if (states != 2)
+			if (states % 2 == 1)
 				all_fail(opens, &l.disk.sim, 1);
 			l.disk.sim.readonly = true;
 			assert_int_equal(slots_open(&l.slots, &l.disk.base, DIR), 0);
@@ -624,6 +635,52 @@ static void an_interrupted_compaction(void **state)
 		sim_disk_deinit(&l.disk.sim);
 	}
 	assert_int_equal(states, 6);
+}
+
+/* The old log has to grow first, for the new one to have its room. */
+static void compaction_of_a_log_that_is_full(void **state)
+{
+	static struct life l;
+	bool reached = true;
+
+	(void)state;
+	for (uint64_t n = 1; reached; n++) {
+		state_make(&l, FULL_PAGES);
+		assert_int_equal(life_open(&l), 0);
+		with = odd = ERR_FULL;
+		failing_memory_arm(n, false);
+		(void)!pagelog_compact(l.log, l.slots, &l.match, &kek);
+		failing_memory.armed = false;
+		reached = failing_memory.seen >= n;
+		look(&l);
+		sim_disk_deinit(&l.disk.sim);
+	}
+}
+
+/* A disk that gives back other bytes than it was given. */
+static int read_something_else(struct disk *d, int file, void *out, size_t len, uint64_t offset)
+{
+	const int r = weak_read(d, file, out, len, offset);
+
+	((uint8_t *)out)[0] ^= 1;
+	return r;
+}
+
+static void a_slot_that_reads_back_otherwise_was_not_written(void **state)
+{
+	static struct life l;
+	struct disk_ops ops = weak_ops;
+	struct slots_match m;
+
+	(void)state;
+	state_make(&l, 1);
+	assert_int_equal(slots_open(&l.slots, &l.disk.base, DIR), 0);
+	ops.read = read_something_else;
+	l.disk.base.ops = &ops;
+	assert_int_equal(slots_add(l.slots, 1, &kek, &m, &l.rng.base), ERR_IO);
+	l.disk.base.ops = &weak_ops;
+	life_close(&l);
+	sim_disk_deinit(&l.disk.sim);
 }
 
 /* What does not begin a log is none, also under the right key. */
@@ -681,6 +738,8 @@ int main(void)
 		cmocka_unit_test(another_place),
 		cmocka_unit_test(a_log_that_is_too_long_is_damaged),
 		cmocka_unit_test(an_interrupted_compaction),
+		cmocka_unit_test(compaction_of_a_log_that_is_full),
+		cmocka_unit_test(a_slot_that_reads_back_otherwise_was_not_written),
 		cmocka_unit_test(a_new_log_that_does_not_begin_goes),
 		cmocka_unit_test(where_both_logs_are_damaged_nothing_is_thrown_away),
 	};
