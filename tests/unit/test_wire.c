@@ -90,6 +90,8 @@ static void a_writer_never_passes_its_end(void **state)
 		assert_true(w.failed);
 		assert_memory_equal(room, untouched, sizeof(room));
 	}
+	assert_true(span_equal(SPAN_NONE, span_from(buf, 0)) && !span_equal(SPAN_NONE, SPAN(buf)));
+	assert_false(span_equal(span_str("one"), span_str("two")));
 	w = writer_on(buf, 4);
 	writer_zeros(&w, 0);
 	assert_true(!w.failed && w.len == 0);
