@@ -300,10 +300,15 @@ static bool fits(const char *pattern, const char *name)
 
 static bool fits_one(const char *patterns, const char *name)
 {
-	for (const char *at = patterns; at != NULL; at = strchr(at, ','), at += at != NULL)
-		if (fits(at, name))
-			return true;
-	return false;
+	const char *at = patterns;
+
+	while (!fits(at, name)) {
+		at = strchr(at, ',');
+		if (at == NULL)
+			return false;
+		at++;
+	}
+	return true;
 }
 
 static const char *name_at(const struct scenario *s, bool places, size_t i)
