@@ -789,15 +789,26 @@ static void help(struct plan *p, struct person *who)
 	}
 }
 
+static void write_to_all(struct plan *p, struct person *who)
+{
+	for (size_t i = 0; i < who->ties_len && who->node != NULL && who->asleep_until_us == 0; i++)
+		if (!who->ties[i]->forgotten && who->ties[i]->rows == NULL)
+			person_write(p->w, who->ties[i], TALK_TEXT_MIN + dice_below(&p->dice, 3000));
+}
+
 static void come_together(struct plan *p)
 {
 	struct world *w = p->w;
 
 	for (size_t i = 0; i < w->people_len && !w->stopped; i++) {
-		if (p->s->end == SCENARIO_END_TOGETHER)
-			person_go(w, &w->people[i], (int)p->s->end_place);
+		person_go(w, &w->people[i], (int)p->s->end_place);
 		person_open(w, &w->people[i]);
 	}
+	/* They meet while the air is still bad: what it loses then must come over the links that are up. */
+	world_run(w, w->now_us + MINUTE_US);
+	for (size_t i = 0; i < w->people_len && !w->stopped; i++)
+		write_to_all(p, &w->people[i]);
+	world_run(w, w->now_us + MINUTE_US);
 }
 
 /* I10: faults have ended; what waits arrives within the time that the scenario says. */
@@ -808,9 +819,10 @@ static void finish(struct plan *p)
 	uint64_t help_us = 0;
 	const struct tie *t = NULL;
 
-	faults_end(p);
+	p->calm = true;
 	if (p->s->end == SCENARIO_END_TOGETHER)
 		come_together(p);
+	faults_end(p);
 	while (!w->stopped && w->now_us < until_us && (t = undone(w)) != NULL) {
 		if (w->now_us >= help_us) {
 			for (size_t i = 0; i < w->people_len && !w->stopped; i++)

@@ -84,6 +84,8 @@ static size_t which(const struct tie *t, struct span text)
 	if (sscanf(buf, "%u to %u, #%zu %n", &me, &other, &n, &end) < 3 || me != t->me->number ||
 	    other != t->other->number)
 		return SIZE_MAX;
+	if (n < t->sent_len && t->sent[n].len != text.len)
+		return SIZE_MAX;
 	talk_text(want, t, n, text.len);
 	return memcmp(want, text.p, text.len) == 0 ? n : SIZE_MAX;
 }
