@@ -356,9 +356,10 @@ void person_write(struct world *w, struct tie *t, size_t len)
 		person_end_turn(w, p);
 	talk_text(text, t, t->sent_len, len);
 	t->asked_len = (uint32_t)len;
-	p->asking = t;
-	if (p->node != NULL)
+	if (p->node != NULL) { /* or it fell over meanwhile */
+		p->asking = t;
 		person_event(w, p, &(struct event){ .kind = EV_REQUEST, .request = &q });
+	}
 	free(text);
 }
 
