@@ -295,11 +295,12 @@ static void reflect(struct frame *f)
 	f->target = source;
 }
 
-/* The rest of something else behind its beginning. */
+/* The rest of something else behind its beginning, which goes so far that it is not the other, whole. */
 static void join(struct liar *l, uint8_t *bytes, size_t *len)
 {
 	const struct kept *k = &l->kept[dice_below(&l->dice, MIN(l->kept_n, (size_t)KEPT_MAX))];
-	const size_t from = dice_below(&l->dice, MIN(*len, k->len) + 1);
+	const size_t most = MIN(*len, k->len), least = MIN(most, (size_t)NONCE_END);
+	const size_t from = dice_between(&l->dice, least, most);
 
 	memcpy(bytes + from, k->bytes + from, k->len - from);
 	*len = k->len;

@@ -182,7 +182,7 @@ static void received(struct look *l, size_t n)
 	if (n < t->seen && l->own && (from->sent[n].flags & TALK_TWICE))
 		return;
 	if (n < t->seen && (from->sent[n].flags & TALK_AGAIN)) {
-		from->sent[n].flags = (uint8_t)((from->sent[n].flags & ~TALK_AGAIN) | TALK_TWICE);
+		from->sent[n].flags |= TALK_TWICE;
 		w->counts.again++;
 		world_log(w, t->me, "reads #%zu of %s again", n, from->me->name);
 		return;
