@@ -5,7 +5,7 @@
 #include "tools/sim/need.h"
 #include "tools/sim/world.h"
 
-enum { TICKS_AT_ONCE_MAX = 4096 };
+enum { TICKS_AT_ONCE_MAX = 4096, EFFECTS_KEPT = 16384 };
 
 /* ---- Beginning and end ------------------------------------------------------ */
 
@@ -288,6 +288,8 @@ void person_end_turn(struct world *w, struct person *p)
 	for (size_t i = 0; i < p->fx.n && !w->stopped; i++)
 		release(w, p, &p->fx.v[i]);
 	effects_clear(&p->fx);
+	if (p->fx.bytes_cap > EFFECTS_KEPT) /* thousands of others need it as well */
+		effects_deinit(&p->fx);
 	turn_arm(w, p);
 }
 
