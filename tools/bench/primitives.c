@@ -187,6 +187,7 @@ void bench_primitives(struct bench *b)
 	              ratchet_ping_pong, bare_ping_pong, 0.8);
 	bench_compare(b, "handshake-kk", "KK handshake, both sides (10 X25519)", handshake_kk, ten_x25519,
 	              0.9);
+	/* What a link does; its psk costs four HKDFs more than the row above, and has no bound of its own. */
 	bench_compare(b, "handshake", "KKpsk0 handshake, both sides (the same)", handshake_kkpsk0, ten_x25519,
-	              0.9);
+	              0);
 }
