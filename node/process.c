@@ -11,8 +11,11 @@
 #include <unistd.h>
 
 enum {
-	MEMORY_ENOUGH = 256 << 20
-}; /* a limit below this would make ordinary allocations fail once all is locked */
+	/* A limit below this would make ordinary allocations fail once all is locked. */
+	MEMORY_ENOUGH = 256 << 20,
+	/* What is locked besides: slots, keys, and a page on each side of them. */
+	KEYS_ENOUGH = 1 << 20
+};
 
 int process_begin(void)
 {
@@ -67,6 +70,19 @@ static bool lock_memory(void)
 	return mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0;
 }
 
+/* Whether the memory of keys is locked when libsodium asks for it. */
+static bool keys_can_be_locked(void)
+{
+	static uint8_t probe[64];
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0)
+		return false;
+	if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < KEYS_ENOUGH && geteuid() != 0)
+		return false;
+	return mlock(probe, sizeof(probe)) == 0;
+}
+
 int process_harden(void)
 {
 	int lacks = 0, r = process_shield();
@@ -80,5 +96,7 @@ int process_harden(void)
 		lacks |= PROCESS_PRIVILEGES_KEPT;
 	if (!lock_memory())
 		lacks |= PROCESS_MEMORY_NOT_LOCKED;
+	if (!keys_can_be_locked())
+		lacks |= PROCESS_KEYS_NOT_LOCKED;
 	return lacks;
 }

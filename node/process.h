@@ -10,6 +10,8 @@
 enum process_lack {
 	PROCESS_MEMORY_NOT_LOCKED = BIT(0), /* what is in no guarded memory could reach the swap */
 	PROCESS_PRIVILEGES_KEPT = BIT(1),   /* no_new_privs was refused */
+	PROCESS_KEYS_NOT_LOCKED =
+	        BIT(2), /* nor are the keys: libsodium locks them where it may, and says nothing */
 };
 
 /* What every program does first: descriptors 0, 1 and 2 exist. Where one did not, the next file to be opened

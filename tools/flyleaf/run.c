@@ -27,10 +27,11 @@ struct run {
 	const struct command_line *line;
 	struct vault *vault;
 	struct vault_guess *guess; /* owned, in guarded memory */
-	bool memory_not_locked;    /* all of it, that is; the keys are */
-	bool given;                /* the loop has had the rows that are open now */
-	bool read_only;            /* damaged, or on a disk that cannot be written */
-	char noticed[256];         /* when the notebook was opened; "" */
+	bool memory_not_locked;    /* all of it, that is */
+	bool keys_not_locked;
+	bool given;        /* the loop has had the rows that are open now */
+	bool read_only;    /* damaged, or on a disk that cannot be written */
+	char noticed[256]; /* when the notebook was opened; "" */
 	char list[INTERFACE_LIST_MAX];
 	const char *interfaces[INTERFACES_MAX];
 	size_t interfaces_len;
@@ -134,7 +135,7 @@ static int open_vault(struct run *r)
 
 	if (e != 0)
 		return report_vault(e, r->line);
-	if (r->memory_not_locked && isatty(STDERR_FILENO))
+	if (r->memory_not_locked && !r->keys_not_locked && isatty(STDERR_FILENO))
 		report(EXIT_DONE, "This is usual. Whether it matters here says: flyleaf doctor",
 		       "the keys are locked in memory; the rest could be swapped out");
 	do {
@@ -238,6 +239,10 @@ static int harden(struct run *r)
 	if (lacks < 0)
 		return report_err(lacks, "shielding the process");
 	r->memory_not_locked = (lacks & PROCESS_MEMORY_NOT_LOCKED) != 0;
+	r->keys_not_locked = (lacks & PROCESS_KEYS_NOT_LOCKED) != 0;
+	if (r->keys_not_locked)
+		report(EXIT_DONE, "How to allow it says: flyleaf doctor",
+		       "the system allows no memory to be locked: the keys could reach the swap");
 	return 0;
 }
 
