@@ -324,6 +324,7 @@ int main(int argc, char **argv)
 
 	setlocale(LC_CTYPE, "C.UTF-8");
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a full disk */
 	sodium_set_misuse_handler(stop);
 	r = process_begin();
 	if (r == 0)
