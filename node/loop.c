@@ -4,11 +4,13 @@
  */
 #include "node/loop.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "node/control.h"
 #include "node/power.h"
@@ -363,12 +365,25 @@ static void part_closed(void *arg)
 	(void)arg;
 }
 
+/* Whoever asks once more for what is under way would end the process in the middle of it, by the default of
+ * signals that nobody handles any more. */
+static void hold_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < COUNT_OF(locking_signals); i++)
+		sigaddset(&set, locking_signals[i]);
+	(void)!sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 static void close_all(struct loop *l)
 {
 	uv_handle_t *const handles[] = { (uv_handle_t *)&l->idle, (uv_handle_t *)&l->check,
 		                         (uv_handle_t *)&l->tick, (uv_handle_t *)&l->power,
 		                         (uv_handle_t *)&l->tidy, (uv_handle_t *)&l->look };
 
+	hold_signals();
 	for (size_t i = 0; i < COUNT_OF(handles); i++)
 		uv_close(handles[i], handle_closed);
 	for (size_t i = 0; i < l->signals_open; i++)
@@ -457,11 +472,32 @@ static int init_handles(struct loop *l)
 	return r == 0 ? 0 : ERR_SYSTEM;
 }
 
+/* libuv aborts where it gets no pipe for its signals; it opens another descriptor before. */
+static bool may_open_enough(void)
+{
+	int one[2], two[2];
+	bool enough;
+
+	if (pipe2(one, O_CLOEXEC) != 0)
+		return false;
+	enough = pipe2(two, O_CLOEXEC) == 0;
+	close(one[0]);
+	close(one[1]);
+	if (enough) {
+		close(two[0]);
+		close(two[1]);
+	}
+	return enough;
+}
+
 int loop_run(const struct loop_options *options)
 {
-	struct loop *l = calloc(1, sizeof(*l));
+	struct loop *l;
 	int r = ERR_NOMEM;
 
+	if (!may_open_enough())
+		return ERR_SYSTEM;
+	l = calloc(1, sizeof(*l));
 	if (l == NULL)
 		return r;
 	l->options = options;
