@@ -26,31 +26,35 @@ DOCUMENTED = (0, 1, 2, 3, 4, 5, 6, 7, 8, 130)  # flyleaf(1), EXIT STATUS
 
 # ---- What is done to it --------------------------------------------------------
 
-class SystemCall:
-    """The nth system call fails; ever: all of its kind do from there on."""
+def counted(only):
+    return [] if only is None else ["-a", only]
 
-    def __init__(self, n, ever=False, choice=0):
-        self.n, self.ever, self.choice = n, ever, choice
+
+class SystemCall:
+    """The nth system call fails; ever: all of its kind do from there on. only: of those of this name."""
+
+    def __init__(self, n, ever=False, choice=0, only=None):
+        self.n, self.ever, self.choice, self.only = n, ever, choice, only
 
     def __str__(self):
-        return f"system call {self.n}{' for ever' if self.ever else ''}, choice {self.choice}"
+        return f"{self.only or 'system call'} {self.n}{' for ever' if self.ever else ''}, choice {self.choice}"
 
     def begin(self, world, node, words, **how):
-        options = ["-n", str(self.n), "-c", str(self.choice)] + (["-e"] if self.ever else [])
+        options = ["-n", str(self.n), "-c", str(self.choice)] + (["-e"] if self.ever else []) + counted(self.only)
         return Hurt(world, node, options, words, **how)
 
 
 class Kill:
-    """SIGKILL before the nth system call."""
+    """SIGKILL before the nth system call. only: of those of this name."""
 
-    def __init__(self, n):
-        self.n = n
+    def __init__(self, n, only=None):
+        self.n, self.only = n, only
 
     def __str__(self):
-        return f"killed before system call {self.n}"
+        return f"killed before {self.only or 'system call'} {self.n}"
 
     def begin(self, world, node, words, **how):
-        return Hurt(world, node, ["-k", "-n", str(self.n)], words, **how)
+        return Hurt(world, node, ["-k", "-n", str(self.n), *counted(self.only)], words, **how)
 
 
 class Malloc:
@@ -545,10 +549,9 @@ class Tally:
         lab.check(self.failed == 0, f"{self.failed} lives")
 
 
-def places_of(world, life, nothing, names=None):
-    """Where this life can be hit, by number; of these names, where some are given. The longer of two healthy ones decides."""
-    places = max((one(world, life, nothing).places for _ in range(2)), key=len)
-    return places if names is None else {n: name for n, name in places.items() if name in names.split(",")}
+def places_of(world, life, nothing):
+    """Where this life can be hit, by number. The longer of two healthy ones decides."""
+    return max((one(world, life, nothing).places for _ in range(2)), key=len)
 
 
 def campaign(world, given, random, kind):
@@ -556,7 +559,7 @@ def campaign(world, given, random, kind):
     tally = Tally(world, given)
     for life in [x for x in lives(world) if given.life in (None, x.name)]:
         began, before = time.monotonic(), tally.lives
-        places = places_of(world, life, kind(0, False, 0), given.call)
+        places = places_of(world, life, kind(0, False, 0))
         share = given.shares.get(life.name, given.shares[""]) if given.share is None else (0, given.share)
         for n in [given.n] if given.n else chosen(random, places, *share, given.full):
             modes = (False, True) if given.ever is None else (bool(given.ever),)
@@ -574,7 +577,7 @@ def arguments(what):
     p.add_argument("--full", action="store_true", default=os.environ.get("FLYLEAF_FULL") == "1", help="every place")
     p.add_argument("--seed", type=int)
     p.add_argument("--life", help="only this word")
-    p.add_argument("--call", help="only at system calls of these names")
+    p.add_argument("--call", help="only at system calls of this name, counted alone")
     p.add_argument("--first", action="store_true", help="end with the first failure")
     p.add_argument("--share", type=int, help="so many places of each name")
     p.add_argument("--n", type=int, help="only at this place")

@@ -26,10 +26,10 @@ def body():
         world = hurt.World(l, given)
         tally = hurt.Tally(world, given)
         for life, share in ((hurt.Init(), INIT), (hurt.Run(), FULL if given.full else RUN)):
-            numbers = sorted(hurt.places_of(world, life, hurt.Kill(0), given.call))
+            numbers = sorted(hurt.places_of(world, life, hurt.Kill(0, given.call)))
             before = tally.hit
             for n in [given.n] if given.n else rounds(random, numbers, share, given.full):
-                tally.live(life, hurt.Kill(n))
+                tally.live(life, hurt.Kill(n, given.call))
             print(f"{life.name}: {tally.hit - before} kills at {len(numbers)} boundaries", flush=True)
         tally.finish()
 

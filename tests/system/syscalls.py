@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Each system call of the program's short lives fails, once and for ever.
 
-    syscalls.py FLYLEAF CHECK_VAULT HURT QUICK_GUESS [--full] [--seed N] [--life WORD] [--n N] [--ever 0|1] [--choice N]
+    syscalls.py FLYLEAF CHECK_VAULT HURT QUICK_GUESS [--full] [--seed N] [--life WORD] [--call NAME] [--n N]
+                [--ever 0|1] [--choice N]
 
 A share of the places, chosen by the seed; with --full or FLYLEAF_FULL=1 all of them. What must be true: hurt.py.
 """
@@ -18,7 +19,7 @@ def body():
     random = lab.seed_of(given.seed)
     with lab.Lab() as l:
         world = hurt.World(l, given)
-        hurt.campaign(world, given, random, hurt.SystemCall)
+        hurt.campaign(world, given, random, lambda n, ever, choice: hurt.SystemCall(n, ever, choice, given.call))
 
 
 if __name__ == "__main__":
