@@ -17,6 +17,8 @@ int conversation_save(struct store *s, const struct conversation_record *record)
 	if (record->has_previous) /* else it stays NULL */
 		stmt_bind_blob(q, 8, record->previous.b, sizeof(record->previous.b));
 	stmt_bind_blob(q, 9, record->ratchet, record->ratchet_len);
+	if (record->may_repeat)
+		stmt_bind_i64(q, 10, record->repeats);
 	return stmt_run(q);
 }
 
@@ -49,5 +51,8 @@ int conversation_load(struct store *s, uint32_t contact, struct conversation_rec
 	if (out->has_previous)
 		stmt_bytes(q, 6, out->previous.b, sizeof(out->previous.b));
 	read_ratchet(q, 7, out);
+	out->may_repeat = !stmt_is_null(q, 8);
+	if (out->may_repeat)
+		out->repeats = stmt_i64(q, 8);
 	return stmt_check(q);
 }

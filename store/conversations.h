@@ -21,6 +21,8 @@ struct conversation_record {
 	int64_t stored_before; /* own messages before this position are stored by the other */
 	bool has_previous;
 	struct hash32 previous; /* BLAKE2b-256 of our last text (PROTOCOL section 6, key 1) */
+	bool may_repeat; /* since a re-init: the other may say again what it does not know to have said */
+	int64_t repeats; /* while it may: what it repeats next is at this position or a later one */
 	size_t ratchet_len;
 	uint8_t ratchet[RATCHET_BYTES_MAX]; /* as node/crypto/ratchet.h encodes it */
 };

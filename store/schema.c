@@ -8,6 +8,7 @@ enum { APPLICATION_ID = 0x466c796c }; /* as in schema.sql */
 /* An empty database gets the newest tables at once; an older one goes version by version. */
 const struct schema_step schema_steps[] = {
 	{ 0, SCHEMA_VERSION, schema_sql },
+	{ 1, 2, "ALTER TABLE conversations ADD COLUMN repeats INTEGER" },
 };
 const size_t schema_steps_len = COUNT_OF(schema_steps);
 

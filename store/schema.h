@@ -18,7 +18,7 @@ struct schema_step {
 /* The steps of this program, and the version that they lead to. */
 extern const struct schema_step schema_steps[];
 extern const size_t schema_steps_len;
-enum { SCHEMA_VERSION = 1 };
+enum { SCHEMA_VERSION = 2 };
 
 /* Runs the steps that lead from db's version to newest, all in one transaction. Returns 0, ERR_VERSION for a
  * database of a newer version or of another program, or another enum err; db is then as it was. */

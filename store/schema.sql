@@ -1,4 +1,4 @@
--- schema.sql: everything that a notebook keeps, version 1.
+-- schema.sql: everything that a notebook keeps, version 2.
 --
 -- The one source: the build turns this file into the text that store/schema.c runs.
 -- Once released it changes together with a step in schema.c, never alone.
@@ -61,7 +61,8 @@ CREATE TABLE conversations(
 	packed INTEGER NOT NULL,        -- own messages before this position are in envelopes
 	stored_before INTEGER NOT NULL, -- own messages before this position are stored by the other
 	previous BLOB,                  -- BLAKE2b-256 of our last text, 32 bytes; NULL: none yet
-	ratchet BLOB NOT NULL           -- as node/crypto/ratchet.h encodes it, at most 1,024 bytes
+	ratchet BLOB NOT NULL,          -- as node/crypto/ratchet.h encodes it, at most 1,024 bytes
+	repeats INTEGER                 -- the other may repeat texts from this position on; NULL: it does not
 ) STRICT;
 
 -- Finished envelopes, and the own messages that each holds. A message is sealed once

@@ -46,12 +46,12 @@
 	X(SQL_MESSAGES_REMOVE, "DELETE FROM messages WHERE id >= ?1 AND id < ?2")                            \
 	X(SQL_CONVERSATION_SAVE,                                                                             \
 	  "INSERT INTO conversations"                                                                        \
-	  "(contact, epoch, sent, handed, received, packed, stored_before, previous, ratchet) "              \
-	  "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9) ON CONFLICT(contact) DO UPDATE SET "                           \
+	  "(contact, epoch, sent, handed, received, packed, stored_before, previous, ratchet, repeats) "     \
+	  "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10) ON CONFLICT(contact) DO UPDATE SET "                       \
 	  "epoch = ?2, sent = ?3, handed = ?4, received = ?5, packed = ?6, stored_before = ?7, "             \
-	  "previous = ?8, ratchet = ?9")                                                                     \
+	  "previous = ?8, ratchet = ?9, repeats = ?10")                                                      \
 	X(SQL_CONVERSATION,                                                                                  \
-	  "SELECT epoch, sent, handed, received, packed, stored_before, previous, ratchet "                  \
+	  "SELECT epoch, sent, handed, received, packed, stored_before, previous, ratchet, repeats "         \
 	  "FROM conversations WHERE contact = ?1")                                                           \
 	X(SQL_ENVELOPE_ADD, "INSERT INTO envelopes(contact, sequence, first_position, end_position, bytes) " \
 	                    "VALUES(?1,?2,?3,?4,?5)")                                                        \

@@ -33,6 +33,7 @@
 #include "store/skipped.h"
 
 enum { PROTOCOL_VERSION = 1 };
+enum { REPEATED = 1 };        /* outcome of take_repeat() */
 enum { PACKED_PER_TURN = 8 }; /* envelopes made in one transaction for one contact */
 
 void sync_begin(struct sync *y)
@@ -166,6 +167,8 @@ static int renumber(struct node *n, struct contact *c, const struct frame_state 
 	v->sent = MAX(v->sent, peer->stored);
 	v->handed = v->sent;
 	v->received = MAX(v->received, peer->sent);
+	v->may_repeat = true;
+	v->repeats = 0;
 	v->stored_before = v->packed;
 	return messages_count_own(n->store, c->record.id, v->stored_before, c->next_position, &c->waiting);
 }
@@ -340,6 +343,40 @@ static int stored_frame(struct node *n, struct contact *c, struct sync *y, const
 
 /* ---- Receiving ------------------------------------------------------------- */
 
+/* Looks for a message that came before. */
+struct repeat {
+	const struct text_message *m;
+	int64_t position;
+};
+
+static int is_repeat(void *arg, const struct message *old)
+{
+	struct repeat *r = arg;
+	const struct text_message *m = r->m;
+
+	if (old->own || old->kind != MIN(m->kind, UINT16_MAX) || old->claimed != m->claimed ||
+	    old->not_before != m->not_before || old->drop_after != m->drop_after ||
+	    !span_equal(old->content, m->content))
+		return 0;
+	r->position = old->position;
+	return REPEATED;
+}
+
+/* Who put an older vault back says again what had waited in it, though it had arrived since: the same
+ * messages, in their order, before anything new. Returns 0, REPEATED, or an enum err. */
+static int take_repeat(struct node *n, struct contact *c, const struct text_message *m)
+{
+	struct conversation_record *v = &c->conversation;
+	struct repeat repeat = { .m = m };
+	const int r = messages_each(n->store, c->record.id, v->repeats, INT64_MAX, is_repeat, &repeat);
+
+	if (r < 0)
+		return r;
+	v->may_repeat = r == REPEATED;
+	v->repeats = v->may_repeat ? repeat.position + 1 : 0;
+	return r;
+}
+
 static int keep_message(struct node *n, struct contact *c, uint64_t sequence, uint16_t place,
                         const struct text_message *m)
 {
@@ -354,10 +391,14 @@ static int keep_message(struct node *n, struct contact *c, uint64_t sequence, ui
 		.drop_after = m->drop_after,
 		.content = m->content,
 	};
-	const int r = messages_add(n->store, c->record.id, &message);
+	int r = 0;
 
+	if (c->conversation.may_repeat)
+		r = take_repeat(n, c, m);
+	if (r == 0)
+		r = messages_add(n->store, c->record.id, &message);
 	if (r != 0)
-		return r;
+		return MIN(r, 0);
 	if (c->arrived_from < 0)
 		c->arrived_from = c->next_position;
 	/* Where nothing of ours waits to be packed, packing begins behind this one. */

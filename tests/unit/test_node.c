@@ -187,6 +187,50 @@ static void what_was_read_after_the_copy_comes_again(void **state)
 	world_free(w);
 }
 
+/* What waited in the copy, and arrived after it was made, is written again by who put it back, and shown
+ * once; what else is written later is shown, were it the same words. */
+static void what_waited_in_the_copy_is_shown_once(void **state)
+{
+	const struct request again[2] = {
+		{ .kind = REQ_START_AGAIN, .name = span_str("n1") },
+		{ .kind = REQ_START_AGAIN, .name = span_str("n0") },
+	};
+	struct world *w = world_new(220, 2);
+
+	(void)state;
+	world_pair(w, 0, 1);
+	world_mode(w, 0, 1, MODE_CALL);
+	world_say(w, 1, 0, "b1");
+	world_run(w, S(2));
+	world_network(w, 1, false);
+	world_run(w, S(600));
+	world_say(w, 0, 1, "a1");
+	world_say(w, 0, 1, "a2");
+	world_run(w, S(2));
+	world_backup(w, 0);
+	world_network(w, 1, true);
+	world_run(w, S(30));
+	world_say(w, 0, 1, "lost with the disk");
+	world_run(w, S(30));
+	assert_string_equal(world_texts(w, 1, 0, false), "a1|a2|lost with the disk");
+	for (unsigned times = 0; times < 2; times++) {
+		world_restore(w, 0);
+		world_run(w, S(5));
+		world_say(w, 0, 1, "a3");
+		world_say(w, 0, 1, "a1");
+		for (size_t i = 0; i < 2; i++) {
+			world_ask(w, i, &again[i]);
+			world_run(w, S(15));
+		}
+		world_crash(w, 1); /* what may come again is known after a crash too */
+		world_run(w, S(60));
+		assert_true(world_linked(w, 0, 1));
+		assert_int_equal(world_waiting(w, 0, 1), 0);
+	}
+	assert_string_equal(world_texts(w, 1, 0, false), "a1|a2|lost with the disk|a3|a1|a3|a1");
+	world_free(w);
+}
+
 static void a_silent_or_blocked_contact_hears_nothing(void **state)
 {
 	struct world *w = world_new(4, 2);
@@ -646,6 +690,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_lost_on_a_bad_network),
 		cmocka_unit_test(an_older_vault_is_put_back),
 		cmocka_unit_test(what_was_read_after_the_copy_comes_again),
+		cmocka_unit_test(what_waited_in_the_copy_is_shown_once),
 		cmocka_unit_test(a_silent_or_blocked_contact_hears_nothing),
 		cmocka_unit_test(a_clock_that_is_wrong_is_learned_or_refused),
 		cmocka_unit_test(long_and_bad_messages),

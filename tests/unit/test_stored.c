@@ -99,7 +99,8 @@ static void check(struct store *s)
 	assert_int_equal(clock, 1700000000);
 }
 
-/* All tables of a database, as text. */
+/* All tables of a database with their columns, and its indexes, as text: ALTER leaves other spaces in their
+ * SQL. */
 static char *schema_of(const char *file)
 {
 	sqlite3 *db;
@@ -107,12 +108,18 @@ static char *schema_of(const char *file)
 	char *out;
 
 	assert_int_equal(sqlite3_open_v2(file, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
-	assert_int_equal(sqlite3_prepare_v2(db,
-	                                    "SELECT group_concat(name || sql, ';') || "
-	                                    "(SELECT user_version FROM pragma_user_version) "
-	                                    "FROM (SELECT * FROM sqlite_schema ORDER BY name)",
-	                                    -1, &q, NULL),
-	                 SQLITE_OK);
+	assert_int_equal(
+	        sqlite3_prepare_v2(db,
+	                           "SELECT group_concat(line, ';') || "
+	                           "(SELECT user_version FROM pragma_user_version) FROM ("
+	                           "SELECT t.name || '.' || c.name || ' ' || c.type || c.\"notnull\" || "
+	                           "c.pk || ifnull(c.dflt_value, '') AS line "
+	                           "FROM sqlite_schema t JOIN pragma_table_info(t.name) c "
+	                           "WHERE t.type = 'table' UNION ALL "
+	                           "SELECT name || sql FROM sqlite_schema WHERE type = 'index' "
+	                           "ORDER BY line)",
+	                           -1, &q, NULL),
+	        SQLITE_OK);
 	assert_int_equal(sqlite3_step(q), SQLITE_ROW);
 	out = strdup((const char *)sqlite3_column_text(q, 0));
 	assert_non_null(out);

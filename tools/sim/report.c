@@ -87,10 +87,9 @@ void report_figures(const struct report *r, FILE *out)
 	        per((double)r->store_bytes / 1000, people), c->opened);
 	fprintf(out,
 	        "happened   %" PRIu64 " links, %" PRIu64 " kills, %" PRIu64 " power cuts (%" PRIu64
-	        " commits torn), %" PRIu64 " failed turns, %" PRIu64 " older copies put back (%" PRIu64
-	        " messages shown again), %" PRIu64 " frames of strangers\n",
-	        c->links, c->kills, c->power_cuts, c->torn, c->turns_failed, c->put_back, c->again,
-	        c->strangers);
+	        " commits torn), %" PRIu64 " failed turns, %" PRIu64 " older copies put back, %" PRIu64
+	        " frames of strangers\n",
+	        c->links, c->kills, c->power_cuts, c->torn, c->turns_failed, c->put_back, c->strangers);
 }
 
 void report_print(const struct report *r, FILE *out)

@@ -179,14 +179,6 @@ static void received(struct look *l, size_t n)
 		world_broken(w, t->me, "I8", "shows #%zu of %s, which was never written", n, from->me->name);
 		return;
 	}
-	if (n < t->seen && l->own && (from->sent[n].flags & TALK_TWICE))
-		return;
-	if (n < t->seen && (from->sent[n].flags & TALK_AGAIN)) {
-		from->sent[n].flags |= TALK_TWICE;
-		w->counts.again++;
-		world_log(w, t->me, "reads #%zu of %s again", n, from->me->name);
-		return;
-	}
 	if (n < t->seen) {
 		world_broken(w, t->me, from->sent[n].flags & TALK_ARRIVED ? "I2" : "I3",
 		             "shows #%zu of %s, after #%zu", n, from->me->name, t->seen - 1);
@@ -227,8 +219,6 @@ static void found_own(struct look *l, const struct message *m, size_t n)
 	if (n == t->sent_len) /* the power went after the commit, and before anybody heard of it */
 		add_sent(l->w, t, m->position, m->content.len);
 	t->sent[n].position = m->position;
-	if (l->older && (t->sent[n].flags & TALK_ARRIVED))
-		t->sent[n].flags |= TALK_AGAIN;
 	l->own_next = n + 1;
 }
 

@@ -11,8 +11,7 @@
  *     I12  who was forgotten does not come back
  *
  * An older copy of a disk that is put back takes with it what came after it; that is known
- * of each message, and forgiven. Whoever had written and not sent by then sends again what the
- * other has already: nobody can tell, and it is counted (world_counts.again).
+ * of each message, and forgiven.
  */
 #ifndef TOOLS_SIM_TALK_H
 #define TOOLS_SIM_TALK_H
@@ -30,8 +29,6 @@ enum {
 	TALK_ARRIVED = 2, /* the other's notebook has it, or had it */
 	TALK_UNSEEN = 4,  /* the other's disk was put back to before it */
 	TALK_TOLD = 8,    /* the writer was told that it is stored */
-	TALK_AGAIN = 16,  /* it arrived, and the writer's disk was put back to before it was packed, maybe */
-	TALK_TWICE = 32,  /* and it was shown again */
 };
 
 struct sent {

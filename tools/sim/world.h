@@ -28,7 +28,6 @@ struct world_counts {
 	uint64_t calls, datagrams;
 	uint64_t written, arrived, stored;
 	uint64_t links, opened, kills, power_cuts, put_back, turns_failed, torn;
-	uint64_t again;     /* messages shown twice, after the writer's disk was put back */
 	uint64_t strangers; /* frames of no contact that reached a device */
 	uint64_t radio_us;  /* in which a device had a path open, of all people */
 };
