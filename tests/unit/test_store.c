@@ -175,13 +175,17 @@ static void after_a_failed_commit_nothing_works_but_closing(void **state)
 static void newer_or_foreign_is_refused(void **state)
 {
 	struct store *s = open_file();
+	char newer[64], present[96];
 
 	(void)state;
 	store_close(s);
-	behind("PRAGMA user_version = 2");
+	snprintf(newer, sizeof(newer), "PRAGMA user_version = %d", SCHEMA_VERSION + 1);
+	snprintf(present, sizeof(present), "PRAGMA user_version = %d; PRAGMA application_id = 7",
+	         SCHEMA_VERSION);
+	behind(newer);
 	assert_int_equal(store_open(&s, NULL, path), ERR_VERSION);
-	assert_int_equal(ask_behind("PRAGMA user_version"), 2);
-	behind("PRAGMA user_version = 1; PRAGMA application_id = 7");
+	assert_int_equal(ask_behind("PRAGMA user_version"), SCHEMA_VERSION + 1);
+	behind(present);
 	assert_int_equal(store_open(&s, NULL, path), ERR_VERSION);
 	behind("PRAGMA application_id = 0x466c796c");
 	s = open_file();
@@ -256,7 +260,7 @@ static void migrations_go_step_by_step_or_not_at_all(void **state)
 
 	(void)state;
 	store_close(s);
-	assert_int_equal(ask_behind("PRAGMA user_version"), 1);
+	behind("PRAGMA user_version = 1");
 	assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
 	assert_int_equal(schema_apply(db, steps, COUNT_OF(steps), 4), ERR_SYSTEM);
 	assert_int_equal(ask_behind("PRAGMA user_version"), 1);
