@@ -967,7 +967,9 @@ static int finish_compaction(struct pagelog *log)
 	} else {
 		d->ops->close(d, file);
 		if (r == HEAD_NONE)
-			r = begins(log, own(log)) == 0 ? 0 : ERR_CORRUPT;
+			r = begins(log, own(log));
+		if (r == HEAD_NONE)
+			r = ERR_CORRUPT; /* neither is of this key */
 		if (r == 0 && !log->readonly)
 			r = d->ops->unlink(d, new_path);
 	}
