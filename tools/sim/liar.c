@@ -140,8 +140,7 @@ static bool is_honest(const struct frame *was, const struct frame *now)
 	/* A direct call says nothing of ports: the next slot has another one. */
 	if ((was->port == 0) != (now->port == 0) ||
 	    memcmp(was->source.ip, now->source.ip, sizeof(was->source.ip)) != 0 ||
-	    was->bytes.len != now->bytes.len || was->bytes.len < to ||
-	    (was->port != 0 && memcmp(was->target.ip, now->target.ip, sizeof(was->target.ip)) != 0))
+	    was->bytes.len != now->bytes.len || was->bytes.len < to)
 		return false;
 	return memcmp(was->bytes.p + from, now->bytes.p + from, to - from) == 0;
 }
@@ -164,7 +163,8 @@ bool liar_may_answer(struct liar *l, const struct person *p, const struct frame 
 	uint64_t m;
 	bool again;
 
-	if (f->from == NULL && !f->again)
+	/* It is for a contact of its maker, who may have another address by now. */
+	if (f->from == NULL && (!f->again || talk_with(p, f->said_by) == NULL))
 		return false;
 	if (f->port == 0)
 		return f->from != NULL || may_answer_call(l, p, f);
@@ -234,6 +234,7 @@ void liar_overhears(struct liar *l, const struct frame *f)
 			struct tale *t = tale_at(l, later(l), f);
 
 			t->was.from = NULL;
+			t->was.said_by = f->from;
 			t->was.said_us = l->w->now_us;
 			t->was.said_mark = mark_of(f);
 		}

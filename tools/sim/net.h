@@ -58,7 +58,8 @@ struct frame {
 	struct span bytes;
 	uint8_t ttl;
 	bool refused; /* no datagram, but the news that nobody listens where one went */
-	bool again;   /* a stranger's copy (liar.h) of what was said at said_us, in the name of who said it */
+	bool again;   /* a stranger's copy (liar.h) of what `said_by` said at said_us, in its name */
+	const struct person *said_by;
 	uint64_t said_us, said_mark;
 };
 
