@@ -1,6 +1,7 @@
 /*
  * A million datagrams at one node in each state it can be in: noise, calls of nobody, what was recorded,
- * and that with one bit turned. Not one byte is answered (I5), and nothing grows (I9).
+ * and that with one bit turned. Not one byte is answered (I5), and nothing grows (I9). Its own calls, too,
+ * come back to it.
  */
 #include <malloc.h>
 #include <stdio.h>
@@ -19,6 +20,8 @@ enum {
 	BATCH = 40, /* in a turn, and a second: twice the calls that are examined */
 	KEPT_MAX = 512,
 	CONTACTS = 12,
+	OWN_CALLS =
+	        4096, /* if those of others, with as many contacts: more tags than are computed in a second */
 };
 
 struct kept {
@@ -149,7 +152,7 @@ static void say(struct scene *s)
 }
 
 /* What is due by itself is done first; then a second stands still, and whatever leaves is an answer. */
-static void batch(struct scene *s)
+static void batch(struct scene *s, void (*say_one)(struct scene *s))
 {
 	struct person *me = s->me;
 	uint64_t before;
@@ -158,7 +161,7 @@ static void batch(struct scene *s)
 	person_end_turn(s->w, me);
 	before = me->sent_calls + me->sent_datagrams;
 	for (unsigned i = 0; i < BATCH; i++)
-		say(s);
+		say_one(s);
 	person_end_turn(s->w, me);
 	if (me->sent_calls + me->sent_datagrams != before)
 		fail_msg("a stranger is answered, at %llu us", (unsigned long long)s->w->now_us);
@@ -180,7 +183,7 @@ static void hear(struct scene *s, unsigned datagrams)
 	for (unsigned i = 0; i < datagrams / BATCH; i++) {
 		if (i == datagrams / BATCH / 4)
 			before = memory_in_use();
-		batch(s);
+		batch(s, say);
 	}
 	more = (int64_t)memory_in_use() - (int64_t)before;
 	assert_true(more < 65536);
@@ -264,12 +267,88 @@ static void while_a_code_is_entered(void **state)
 	free(s);
 }
 
+/* ---- Its own calls ----------------------------------------------------------- */
+
+/* Back to it, as others on the network hear it. */
+static void say_own_call(struct scene *s)
+{
+	const struct kept *k = &s->kept[dice_below(&s->dice, s->kept_len)];
+	struct event ev = {
+		.kind = EV_CALL, .ttl = 255, .from = k->source, .bytes = span_from(k->bytes, k->len)
+	};
+
+	person_event(s->w, s->me, &ev);
+	s->said++;
+}
+
+/* Nobody else is there: every call that is recorded is its own. */
+static void record_own_calls(struct scene *s)
+{
+	size_t calls = 0;
+
+	s->kept_len = 0;
+	s->w->hooks.frame = record;
+	world_run(s->w, s->w->now_us + 300 * SECOND_US);
+	s->w->hooks.frame = NULL;
+	assert_true(s->kept_len <= KEPT_MAX);
+	for (size_t i = 0; i < s->kept_len; i++)
+		if (s->kept[i].port == 0)
+			s->kept[calls++] = s->kept[i];
+	s->kept_len = calls;
+	assert_true(calls > 20);
+}
+
+static void only_answers(struct scene *s)
+{
+	for (size_t i = 0; i < s->me->ties_len; i++) {
+		const struct request q = { .kind = REQ_MODE,
+			                   .name = span_str(s->me->ties[i]->other->name),
+			                   .mode = MODE_ANSWER };
+
+		assert_int_equal(person_ask(s->w, s->me, &q), REPLY_OK);
+	}
+}
+
+/* PROTOCOL section 3: who called is in the key, so that one's own call is nobody's, also where the process
+ * that made it is not the one that hears it. Section 4: only the calls of others are counted, so that however
+ * many of the own come back, a contact is heard among them. */
+static void its_own_calls_come_back(void **state)
+{
+	struct scene *s = need(malloc(sizeof(*s)));
+	uint64_t before;
+
+	(void)state;
+	begin(s, 6, MODE_CALL);
+	person_go(s->w, s->friend, s->elsewhere);
+	world_run(s->w, s->w->now_us + SECOND_US);
+	record_own_calls(s);
+	for (unsigned i = 0; i < 50; i++)
+		batch(s, say_own_call);
+	person_kill(s->w, s->me, SECOND_US);
+	world_run(s->w, s->w->now_us + 2 * SECOND_US);
+	assert_non_null(s->me->node);
+	for (unsigned i = 0; i < 50; i++)
+		batch(s, say_own_call);
+
+	record_own_calls(s);
+	only_answers(s);
+	world_run(s->w, s->w->now_us + 2 * SECOND_US);
+	before = s->me->sent_calls;
+	for (unsigned i = 0; i < OWN_CALLS; i++)
+		say_own_call(s);
+	person_go(s->w, s->friend, s->home);
+	world_run(s->w, s->w->now_us + SECOND_US / 2);
+	assert_int_equal(s->me->sent_calls, before + 1); /* the answer */
+	end(s);
+	free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(while_it_waits),          cmocka_unit_test(while_it_calls),
 		cmocka_unit_test(while_it_is_linked),      cmocka_unit_test(while_a_code_is_shown),
-		cmocka_unit_test(while_a_code_is_entered),
+		cmocka_unit_test(while_a_code_is_entered), cmocka_unit_test(its_own_calls_come_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
