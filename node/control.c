@@ -50,6 +50,7 @@ struct control {
 	size_t faces_len;
 	uint32_t numbers;
 	uint32_t pairing; /* the face whose pairing is under way; 0: none */
+	unsigned refused; /* by the system, one after the other */
 	size_t handles;
 	bool closing;
 	void (*closed)(void *arg);
@@ -394,13 +395,35 @@ static bool is_own_user(const uv_pipe_t *pipe)
 	       getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == geteuid();
 }
 
+static void listener_closed(uv_handle_t *handle)
+{
+	struct control *c = handle->data;
+
+	c->handles--;
+	finish_closing(c);
+}
+
+/* libuv tries again at once, and does nothing else before it succeeds: the node would not even hear the
+ * signal that ends it. A node that nobody can reach is locked. */
+static void listener_failed(struct control *c, int status)
+{
+	if (++c->refused < CONTROL_REFUSED_MAX)
+		return;
+	fprintf(stderr, "flyleaf: no program can connect: %s; locking\n", uv_strerror(status));
+	uv_close((uv_handle_t *)&c->listener, listener_closed);
+	loop_lock(c->loop);
+}
+
 static void face_came(uv_stream_t *listener, int status)
 {
 	struct control *c = listener->data;
 	struct face *f;
 
-	if (status < 0)
+	if (status < 0) {
+		listener_failed(c, status);
 		return;
+	}
+	c->refused = 0;
 	f = calloc(1, sizeof(*f));
 	if (f == NULL || uv_pipe_init(c->uv, &f->pipe, 0) != 0) {
 		free(f);
@@ -432,14 +455,6 @@ static int remove_stale(const char *path)
 	if (!S_ISSOCK(st.st_mode))
 		return ERR_EXISTS;
 	return unlink(path) == 0 ? 0 : err_from_errno(errno);
-}
-
-static void listener_closed(uv_handle_t *handle)
-{
-	struct control *c = handle->data;
-
-	c->handles--;
-	finish_closing(c);
 }
 
 static void nobody(void *arg)
@@ -495,5 +510,8 @@ void control_close(struct control *c, void (*closed)(void *arg), void *arg)
 			tell(f, lines_locked());
 		face_close(f);
 	}
-	uv_close((uv_handle_t *)&c->listener, listener_closed); /* removes the socket's file too */
+	if (uv_is_closing((uv_handle_t *)&c->listener))
+		finish_closing(c);
+	else
+		uv_close((uv_handle_t *)&c->listener, listener_closed); /* removes the socket's file too */
 }

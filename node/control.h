@@ -13,6 +13,7 @@
 
 enum {
 	CONTROL_LINE_MAX = 262144, /* a message of 32,000 bytes can escape to six times that */
+	CONTROL_REFUSED_MAX = 100, /* times that the system lets no program connect, one after the other */
 	CONTROL_FACES_MAX = 16,
 	CONTROL_ASKED_MAX = 64,          /* changes of one face in one turn */
 	CONTROL_WAITING_MAX = 256 << 10, /* a face that has not read this much is answered no more ... */
