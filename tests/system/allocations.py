@@ -16,7 +16,7 @@ SHARES = {"": (0, 12), "init": (0, 20), "run": (40, 80)}
 def body():
     given.shares = SHARES
     random = lab.seed_of(given.seed)
-    with lab.Lab() as l:
+    with lab.Lab(given.quick) as l:
         world = hurt.World(l, given)
         hurt.campaign(world, given, random, lambda n, ever, _: hurt.Malloc(n, ever))
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What people, disks and networks get wrong, tried on the real program. Each check has a name; prints TAP.
 
-    bad_input.py FLYLEAF [NAME...]       NAME: only these checks
+    bad_input.py FLYLEAF QUICK_GUESS [NAME...]       NAME: only these checks
 
 A code that is too old, and a clock that is wrong for hours, need time: tests/unit/test_node.c tries them on a virtual
 clock. Here the clock is wrong from the start, by a library that is loaded into the program.
@@ -29,7 +29,7 @@ def ends(node, code, *texts, passphrase=None):
     began = os.path.getsize(node.log) if os.path.exists(node.log) else 0
     node.begin(passphrase=passphrase)
     try:
-        got = node.process.wait(30)
+        got = node.process.wait(60)
     finally:
         node.kill()
     with open(node.log, errors="replace") as f:
@@ -151,7 +151,7 @@ def foreign_vault(g):
     os.remove(notebook(n, "slots"))
     os.mkdir(notebook(n, "slots"))
     n.begin()
-    lab.check(n.process.wait(30) in (VAULT, SYSTEM), "a folder in place of a file is opened")
+    lab.check(n.process.wait(60) in (VAULT, SYSTEM), "a folder in place of a file is opened")
     n.kill()
 
 
@@ -168,7 +168,7 @@ def truncated_vault(g):
             os.truncate(notebook(n, name), 3000)
     before = files(n)
     n.begin()
-    code = n.process.wait(30)
+    code = n.process.wait(60)
     n.kill()
     lab.check(code == VAULT, f"ended with {code}")
     lab.check(files(n) == before, "a file was changed")
@@ -621,8 +621,7 @@ def wrong_clocks(g):
     ana, ben = g.fresh(), g.fresh()
     for node, year in ((ana, 1970), (ben, 2100)):
         node.wrong_clock = str(int((year - 1970) * 365.2425 * 86400) + 1000)
-        plain = node.environ
-        node.environ = lambda plain=plain, node=node: {**plain(), "LD_PRELOAD": g.clock, "WRONG_CLOCK": node.wrong_clock}
+        node.more = {**lab.preloaded(g.lab.quick, g.clock), "WRONG_CLOCK": node.wrong_clock}
         node.start()
     lab.pair(ana, ben, "Ben", "Ana")
     ana.ask("mode", name="Ben", mode="call")
@@ -636,7 +635,7 @@ def wrong_clocks(g):
     lab.check(not ana.contact("Ben")["linked"], "a call of another century is answered")
     for n in (ana, ben):  # the clocks are set
         n.lock()
-        del n.environ
+        n.more = {}
         n.start()
     lab.check(ben.ask("status")["clock_wrong"], "after 2100 the clock of today is not in doubt")
     ben.ask("look", on=True)
@@ -671,7 +670,7 @@ def body(given):
     failed = 0
     chosen = [c for c in CHECKS if not given.names or c.__name__ in given.names]
     print(f"1..{len(chosen)}")
-    with lab.Lab() as l:
+    with lab.Lab(given.quick) as l:
         g = Group(l, given.flyleaf, given.clock)
         for i, one in enumerate(chosen, 1):
             began = time.monotonic()
@@ -693,6 +692,7 @@ def body(given):
 if __name__ == "__main__":
     p = argparse.ArgumentParser()
     p.add_argument("flyleaf")
+    p.add_argument("quick")
     p.add_argument("names", nargs="*")
     p.add_argument("--clock", help="the library that makes the clock wrong")
     given = p.parse_args()

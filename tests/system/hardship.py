@@ -31,7 +31,7 @@ def begin(world, limits=(), before=()):
 
 def ended(process, codes, what):
     """It ends by itself, soon, with one of these codes, having said why. Returns what it said."""
-    lab.check(process.wait(20), f"{what}: it does not end")
+    lab.check(process.wait(60), f"{what}: it does not end")
     out, err = process.texts()
     lab.check(process.process.returncode in codes, f"{what}: ended with {process.process.returncode}: {err}")
     lab.check(process.process.returncode == 0 or "flyleaf: " in err, f"{what}: says nothing")
@@ -140,7 +140,7 @@ def few_descriptors(world):
         process = begin(world, [("nofile", n)])
         face = opened(world, process)
         if face is None:
-            process.wait(20)
+            process.wait(60)
             out, err = process.texts()
             lab.check(process.process.returncode in (*hurt.DOCUMENTED, 127), f"{n}: {process.process.returncode} {err}")
             continue
@@ -163,7 +163,7 @@ def little_memory(world):
         process = begin(world, [("as", limit)])
         face = opened(world, process)
         if face is None:
-            process.wait(20)
+            process.wait(60)
             out, err = process.texts()
             lab.check(process.process.returncode in (*hurt.DOCUMENTED, 127), f"{limit >> 20} MiB: {process.process.returncode} {err}")
             continue
@@ -252,7 +252,7 @@ def the_terminal_goes(world):
         except OSError:
             time.sleep(0.01)
     os.close(master)
-    lab.check(process.wait(20) in hurt.DOCUMENTED, f"ended with {process.returncode}")
+    lab.check(process.wait(60) in hurt.DOCUMENTED, f"ended with {process.returncode}")
     lab.check(not os.path.exists(ana.home + "/control"), "its socket is still there")
     is_whole(world, "the terminal went")
 
@@ -294,7 +294,7 @@ def body():
     failed = 0
     chosen = [c for c in CHECKS if given.life in (None, c.__name__)]
     print(f"1..{len(chosen)}")
-    with lab.Lab() as l:
+    with lab.Lab(given.quick) as l:
         world = hurt.World(l, given)
         lab.check(world.ana.lock() == 0, "locking failed")
         for i, check in enumerate(chosen, 1):

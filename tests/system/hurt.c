@@ -12,8 +12,8 @@
  * program is loaded. A call fails only as the manual says that it can, on such a descriptor; others are
  * spared. Written to standard error, it never fails: we want to read it.
  *
- * REPORT is the number of a descriptor, which the program does not inherit. It gets "pid N" at once, and at
- * the end "calls N", "hit WHAT" where a call was hit, and "exit CODE" or "signal NUMBER".
+ * REPORT is the number of a descriptor, which the program does not inherit. It gets "pid N" at once, "hit
+ * WHAT" when a call is hit, and at the end "calls N" and "exit CODE" or "signal NUMBER".
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -131,6 +131,7 @@ struct plan {
 	int only; /* the call that is counted; -1: all are */
 	uint64_t n;
 	bool ever, kill;
+	bool has_pipe; /* a pipe2 was let pass */
 	unsigned choice;
 };
 
@@ -141,7 +142,6 @@ struct state {
 	bool begun;
 	uint64_t calls;
 	int kind; /* of the call that was hit first; -1 */
-	char hit[512];
 };
 
 static void die(const char *what)
@@ -273,7 +273,7 @@ static enum on kind_of(pid_t pid, uint64_t fd, char target[static 256])
 /* Those that go away by themselves. */
 static bool is_passing(int error)
 {
-	return error == EINTR || error == EAGAIN;
+	return error == EINTR || error == EAGAIN || error == ECONNABORTED;
 }
 
 /* One of the errors of this row. For ever, it is none that goes away, where there is another. */
@@ -281,8 +281,9 @@ static int choose(const struct possible *p, const struct plan *plan)
 {
 	unsigned n = 0;
 
-	if (p->call == SCMP_SYS(pipe2) && !plan->ever)
-		return 0; /* libuv aborts, so that the loop tries first whether there is one */
+	/* Without one libuv aborts, so that the loop tries first whether there is one. */
+	if (p->call == SCMP_SYS(pipe2) && (!plan->ever || plan->has_pipe))
+		return 0;
 	while (n < ERRORS_MAX && p->errors[n] != 0)
 		n++;
 	for (unsigned i = 0; plan->ever && i < n; i++) {
@@ -314,8 +315,8 @@ static int hit(struct state *s, const struct seccomp_notif *call)
 
 	if (error != 0 && s->kind < 0) {
 		s->kind = call->data.nr;
-		snprintf(s->hit, sizeof(s->hit), "%s(%#llx %s): %s", name_of(call),
-		         (unsigned long long)call->data.args[0], target, strerrorname_np(error));
+		dprintf(s->report, "hit %s(%#llx %s): %s\n", name_of(call),
+		        (unsigned long long)call->data.args[0], target, strerrorname_np(error));
 	}
 	return error;
 }
@@ -349,7 +350,7 @@ static void answer(struct state *s, const struct seccomp_notif *call)
 	else if (!s->begun)
 		s->begun = call->data.nr == __NR_prctl && call->data.args[0] == HURT_BEGIN;
 	if (counts && is_due(s, call) && s->plan.kill) {
-		snprintf(s->hit, sizeof(s->hit), "killed before %s", name_of(call));
+		dprintf(s->report, "hit killed before %s\n", name_of(call));
 		kill(s->pid, SIGKILL);
 		return;
 	}
@@ -357,6 +358,8 @@ static void answer(struct state *s, const struct seccomp_notif *call)
 		error = hit(s, call);
 	else if (counts && s->plan.n == 0)
 		tell(s, call);
+	if (call->data.nr == __NR_pipe2 && error == 0)
+		s->plan.has_pipe = true;
 	if (error != 0) {
 		reply.flags = 0;
 		/* brk says what the break is: not where it was wanted. */
@@ -442,8 +445,6 @@ int main(int argc, char **argv)
 	if (waitpid(s.pid, &status, 0) != s.pid)
 		die("hurt: waitpid");
 	dprintf(s.report, "calls %llu\n", (unsigned long long)s.calls);
-	if (s.hit[0] != '\0')
-		dprintf(s.report, "hit %s\n", s.hit);
 	if (WIFEXITED(status))
 		dprintf(s.report, "exit %d\n", WEXITSTATUS(status));
 	else

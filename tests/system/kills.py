@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The program is killed at the boundaries of its system calls, while it sends and receives, and while it makes a vault.
 
-    kills.py FLYLEAF CHECK_VAULT HURT QUICK_GUESS [--full] [--seed N] [--n N] [--call NAME]
+    kills.py FLYLEAF CHECK_VAULT HURT QUICK_GUESS [--full] [--seed N] [--life WORD] [--n N] [--call NAME]
 
 400 kills, spread by the seed; with --full or FLYLEAF_FULL=1 at every boundary, and 10,000 or more. Of the other person, who is
 killed too before each life, nothing is asked but that all arrives at the end. What must be true: hurt.py.
@@ -22,10 +22,11 @@ def rounds(random, numbers, share, full):
 
 def body():
     random = lab.seed_of(given.seed)
-    with lab.Lab() as l:
+    with lab.Lab(given.quick) as l:
         world = hurt.World(l, given)
         tally = hurt.Tally(world, given)
-        for life, share in ((hurt.Init(), INIT), (hurt.Run(), FULL if given.full else RUN)):
+        shares = ((hurt.Init(), INIT), (hurt.Run(), FULL if given.full else RUN))
+        for life, share in [x for x in shares if given.life in (None, x[0].name)]:
             numbers = sorted(hurt.places_of(world, life, hurt.Kill(0, given.call)))
             before = tally.hit
             for n in [given.n] if given.n else rounds(random, numbers, share, given.full):

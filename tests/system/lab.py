@@ -60,7 +60,7 @@ def run(*words, **more):
     return subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True, **more).stdout
 
 
-def wait(what, condition, seconds=20, pause=0.02):
+def wait(what, condition, seconds=60, pause=0.02):
     """Waits until condition() is true, and returns what it gave; fails after so many seconds."""
     end = time.monotonic() + seconds
     while True:
@@ -110,10 +110,12 @@ def hits(data, *texts):
 # ---- The network -------------------------------------------------------------
 
 class Lab:
-    """A bridge, and namespaces whose device `lan` ends in it. The test itself stands where the bridge is."""
+    """A bridge, and namespaces whose device `lan` ends in it. The test itself stands where the bridge is. quick:
+    quick_guess.c, which the nodes load where a test opens vaults often and is not about their pass-phrases."""
 
-    def __init__(self):
+    def __init__(self, quick=None):
         self.dir = tempfile.mkdtemp(prefix="flyleaf-lab-")
+        self.quick = shutil.copy(quick, self.dir) if quick else None
         self.nodes, self.places, self.captures = [], {}, []
 
     def __enter__(self):
@@ -350,7 +352,7 @@ class Face:
     def put(self, word, **fields):
         self.next += 1
         line = json.dumps({"v": 1, "id": self.next, "do": word, **fields}) + "\n"
-        self.socket.settimeout(30)
+        self.socket.settimeout(60)
         self.socket.sendall(line.encode())
         return self.next
 
@@ -368,7 +370,7 @@ class Face:
             (self.events if "event" in say else self.lines).append(say)
         return data != b""
 
-    def reply(self, seconds=30):
+    def reply(self, seconds=60):
         """The next reply. ConnectionError when the node went away before it."""
         end = time.monotonic() + seconds
         while not self.lines:
@@ -425,10 +427,11 @@ class Node:
                 f"--regid={self.user}", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all"]
 
     def environ(self):
-        return {"PATH": os.environ["PATH"], "HOME": self.home, "LANG": "C.UTF-8", "TERM": "dumb", **self.more,
-                **{k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}}
+        return {"PATH": os.environ["PATH"], "HOME": self.home, "LANG": "C.UTF-8", "TERM": "dumb",
+                **{k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")},
+                **(preloaded(self.lab.quick) if self.lab.quick else {}), **self.more}
 
-    def cli(self, *words, text=b"", passphrase=None, timeout=60):
+    def cli(self, *words, text=b"", passphrase=None, timeout=120):
         """A word of the command line, with no terminal: (exit code, stdout, stderr)."""
         with contextlib.ExitStack() as stack:
             extra, fds = [], []
@@ -480,7 +483,7 @@ class Node:
 
     def start(self, *words):
         self.begin(*words)
-        wait(f"{self.name} to open", self.is_open, 30, 0.01)
+        wait(f"{self.name} to open", self.is_open, 60, 0.01)
 
     def ask(self, word, **fields):
         return self.face.ask(word, **fields)
@@ -494,14 +497,14 @@ class Node:
             return None
         if self.process.poll() is None:
             self.process.send_signal(how)
-        code = self.process.wait(30)
+        code = self.process.wait(60)
         self.process = None
         return code
 
     def lock(self):
         """Ends it as a person does. Returns its exit code."""
         self.ask("lock")
-        code = self.process.wait(30)
+        code = self.process.wait(60)
         self.kill()
         return code
 
@@ -525,6 +528,11 @@ class Node:
             print(f"--- what {self.name} printed\n{text}---")
 
 
+def preloaded(*libraries):
+    """What the environment needs for these to be loaded into a program. A sanitizer in it would rather be the first."""
+    return {"LD_PRELOAD": " ".join(libraries), "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
+
+
 def passphrase_fd(passphrase):
     """A descriptor to read it from: a file without a name, in memory."""
     fd = os.memfd_create("p")
@@ -538,8 +546,8 @@ def pair(one, other, their_name, own_name):
     one.ask("follow"), other.ask("follow")
     code = one.ask("pair_show", name=their_name, qr=False)["code"]
     other.ask("pair_enter", name=own_name, code=code)
-    a = one.face.event(40, "pair", state="compare")
-    b = other.face.event(40, "pair", state="compare")
+    a = one.face.event(90, "pair", state="compare")
+    b = other.face.event(90, "pair", state="compare")
     check(a["safety"] == b["safety"], "the safety numbers differ")
     one.ask("pair_confirm", name=their_name, same=True)
     other.ask("pair_confirm", name=own_name, same=True)
@@ -558,8 +566,8 @@ def pair_by_command(one, other, their_name, own_name):
                 code = words
                 break
         check(code, f"`pair` shows no code: {seen}")
-        joined = other.must("join", own_name, *code, timeout=60)
-        rest = shows.communicate(timeout=60)[0]
+        joined = other.must("join", own_name, *code)
+        rest = shows.communicate(timeout=120)[0]
         check(shows.returncode == 0, f"`pair` ended with {shows.returncode}: {rest}")
     finally:
         shows.kill()

@@ -48,7 +48,7 @@ class World:
         self.process.stdin.write(line.encode() + b"\n")
         self.process.stdin.flush()
 
-    def expect(self, pattern, seconds=20):
+    def expect(self, pattern, seconds=60):
         """Waits for it, and returns the match. What was said up to it is not looked at again."""
         end = time.monotonic() + seconds
         while True:
@@ -66,7 +66,7 @@ class World:
     def end(self):
         """As Ctrl-C does. Returns the exit code."""
         self.process.send_signal(signal.SIGINT)
-        code = self.process.wait(10)
+        code = self.process.wait(60)
         self.process.stdout.close()
         return code
 
@@ -92,7 +92,7 @@ def chat(world, tester):
             world.say("crash worker")
             world.expect("worker has crashed")
         tester.ask("send", name="worker", text=f"message {n}")
-    answers = lab.wait("all to be answered", lambda: (a := texts(tester, "worker", False)) and len(a) >= MESSAGES and a, 30)
+    answers = lab.wait("all to be answered", lambda: (a := texts(tester, "worker", False)) and len(a) >= MESSAGES and a, 90)
     lab.check([re.match(r'You wrote "message (\d+)"\. \w', a)[1] for a in answers] == [str(n) for n in range(MESSAGES)],
               f"the answers are {answers}")
     lab.wait("all to be known as stored", lambda: tester.contact("worker")["waiting"] == 0)
@@ -114,7 +114,7 @@ def body(flyleaf, sim):
 
         world.say("code client")
         join(world, tom, "client")
-        lab.wait("the client to write by itself", lambda: len(texts(tom, "client", False)) >= 3, 30)
+        lab.wait("the client to write by itself", lambda: len(texts(tom, "client", False)) >= 3, 90)
         world.say("offline client")
         lab.wait("the client to go", lambda: not tom.contact("client")["linked"])
         world.say("list")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Two people write to each other over networks that are bad in every way there is.
 
-    network.py FLYLEAF RELAY [still|changing] [--full] [--seed N] [--messages N] [--only NAME]
+    network.py FLYLEAF RELAY QUICK_GUESS [still|changing] [--full] [--seed N] [--messages N] [--only NAME]
 
 Two nodes, paired once. For each network: Ana comes, the two link, and each writes some messages, short and long, while the
 network is what it is, or changes. Nothing is lost, nothing comes twice, each author's order is kept, all of it is
@@ -18,7 +18,7 @@ import time
 
 import lab
 
-LINK_S, STORED_S = 60, 120
+LINK_S, STORED_S = 120, 180
 PAUSE_S = 5.1  # one contact is answered once in 5 s
 
 
@@ -252,7 +252,7 @@ def one(two, name, prepare, change, messages):
 
 def body(given):
     random = lab.seed_of(given.seed)
-    with lab.Lab() as l:
+    with lab.Lab(given.quick) as l:
         two = Two(l, given, random)
         some = [n for n in NETWORKS if given.only in (None, n[0]) and (given.full or given.only or not n[3]) and
                 given.which in (None, "still" if n[2] is None else "changing")]
@@ -267,6 +267,7 @@ if __name__ == "__main__":
     p = argparse.ArgumentParser()
     p.add_argument("flyleaf")
     p.add_argument("relay")
+    p.add_argument("quick")
     p.add_argument("which", nargs="?", choices=["still", "changing"], help="networks that stay as they are, or that change")
     p.add_argument("--seed", type=int)
     p.add_argument("--messages", type=int)

@@ -17,7 +17,7 @@ SHARES = {"": (0, 1), "init": (0, 2), "run": (0, 3), "send": (0, 2)}
 def body():
     given.shares = SHARES
     random = lab.seed_of(given.seed)
-    with lab.Lab() as l:
+    with lab.Lab(given.quick) as l:
         world = hurt.World(l, given)
         hurt.campaign(world, given, random, lambda n, ever, choice: hurt.SystemCall(n, ever, choice, given.call))
 

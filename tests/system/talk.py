@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Two people write to each other while their devices are killed and the network comes and goes.
 
-    talk.py FLYLEAF CHECK_VAULT [--full] [--seed N] [--messages N] [--kills N]
+    talk.py FLYLEAF CHECK_VAULT QUICK_GUESS [--full] [--seed N] [--messages N] [--kills N]
 
 Two nodes in two network namespaces pair by code with the command line; one calls. Each author writes bursts of
 messages while either process is killed with SIGKILL at random, and the network is cut at random: the cable is
@@ -21,7 +21,7 @@ import time
 import lab
 
 BURST_MAX = 60
-LINK_S = 60  # how long everything may take to arrive once the faults have stopped
+LINK_S = 120  # how long everything may take to arrive once the faults have stopped
 
 
 def text_of(random, author, number):
@@ -82,7 +82,7 @@ class Author:
     def settle(self):
         """Waits for all replies."""
         while self.flying:
-            lab.check(self.node.face.fill(30), f"{self.node.name} does not reply")
+            lab.check(self.node.face.fill(60), f"{self.node.name} does not reply")
             self.take_replies(self.node.face)
 
     def read_on(self):
@@ -204,7 +204,7 @@ def compare(authors, check_vault):
     for author in authors:
         rows = len(author.kept)
         lab.check(author.node.lock() == 0, "locking failed")
-        subprocess.run([check_vault, author.node.home], input=author.node.passphrase.encode(), check=True)
+        subprocess.run([check_vault, author.node.home], input=author.node.passphrase.encode(), check=True, env=author.node.environ())
         author.node.start()
         author.read_on()
         lab.check(len(author.kept) == rows, "rows after locking")
@@ -219,7 +219,7 @@ def body(given):
     random = lab.seed_of(given.seed)
     kills = given.kills or (1000 if given.full else 100)
     messages = given.messages or (20000 if given.full else 2000)
-    with lab.Lab() as l:
+    with lab.Lab(given.quick) as l:
         nodes = [l.node(name, given.flyleaf) for name in ("ana", "ben")]
         for node in nodes:
             node.init()
@@ -254,6 +254,7 @@ if __name__ == "__main__":
     p = argparse.ArgumentParser()
     p.add_argument("flyleaf")
     p.add_argument("check_vault")
+    p.add_argument("quick")
     p.add_argument("--full", action="store_true", help="20,000 messages and 1,000 kills")
     p.add_argument("--seed", type=int)
     p.add_argument("--messages", type=int)
