@@ -33,12 +33,21 @@ struct slot {
 	int64_t opens_s, closes_s; /* from now; the next one, or the one that is open */
 };
 
+/* The clock of `a` as far as we know; -1 where the other has said what no unit can count. */
+static int64_t clock_of_a(const struct node *n, const struct contact *c)
+{
+	const int64_t offset = c->record.role == ROLE_A ? 0 : c->record.clock_offset;
+	int64_t clock;
+
+	if (n->clock > INT64_MAX || __builtin_add_overflow((int64_t)n->clock, offset, &clock))
+		return -1;
+	return clock >= 0 && clock / CALL_UNIT_S < UINT32_MAX ? clock : -1;
+}
+
 /* In units of the clock of `a`; one in each half of a unit, so that no two are ten minutes apart. */
-static struct slot next_slot(const struct node *n, const struct contact *c)
+static struct slot next_slot(const struct contact *c, int64_t clock)
 {
 	enum { HALF = CALL_MEET_SLOTS / 2 };
-	const int64_t offset = c->record.role == ROLE_A ? 0 : c->record.clock_offset;
-	const int64_t clock = MAX((int64_t)n->clock + offset, 0);
 
 	for (int64_t half = clock / CALL_UNIT_S * 2;; half++) {
 		const struct call_meet m = call_meet(&c->record.anchor, (uint32_t)(half / 2));
@@ -249,8 +258,12 @@ int meet_datagram(struct node *n, uint32_t path, struct span datagram, bool *tak
 /* Tries c when its slot is open. Returns when it is to be looked at next. */
 static uint64_t try(struct node *n, const struct contact *c)
 {
-	const struct slot slot = next_slot(n, c);
+	const int64_t clock = clock_of_a(n, c);
+	struct slot slot;
 
+	if (clock < 0) /* no slot as long as it is so */
+		return n->now_us + CALL_UNIT_S * SECOND_US;
+	slot = next_slot(c, clock);
 	if (slot.opens_s > 1)
 		return n->now_us + (uint64_t)(slot.opens_s - 1) * SECOND_US;
 	if (slot.opens_s > 0)

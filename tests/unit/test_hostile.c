@@ -247,6 +247,40 @@ static void frames_of_chance(void **unused)
 
 /* ---- Numbers --------------------------------------------------------------- */
 
+/* The clock of `a` says when both meet without multicast. It says what cannot be counted any more, is missed,
+ * and meets us again in the other way. */
+static void a_clock_at_the_end_of_time(void **unused)
+{
+	static const uint64_t clocks[] = { INT64_MAX,
+		                           INT64_MAX - 1,
+		                           INT64_MAX - 20,
+		                           INT64_MAX - 600,
+		                           INT64_MAX - 100000,
+		                           INT64_MAX / 30,
+		                           UINT64_C(600) * UINT32_MAX,
+		                           UINT64_C(1) << 63,
+		                           UINT64_MAX };
+
+	(void)unused;
+	for (size_t i = 0; i < COUNT_OF(clocks); i++) {
+		uint8_t buf[64];
+		struct writer w = WRITER_ON(buf);
+		uint64_t seed = 400;
+		struct rogue r;
+
+		for (rogue_new(&r, seed); r.c.role != ROLE_A; rogue_new(&r, ++seed))
+			rogue_free(&r);
+		world_mode(r.w, 0, 1, MODE_CALL);
+		rogue_link(&r);
+		state(&w, 0, 0, 0, clocks[i]);
+		rogue_say(&r, writer_done(&w));
+		rogue_say(&r, span_from("\x09", 1));
+		world_run(r.w, 60000000);
+		rogue_meet(&r);
+		rogue_free(&r);
+	}
+}
+
 /* After a re-init that jumps to the largest number, an envelope of long ago: `stored` has 32 bits to say how
  * many there are. */
 static void an_envelope_of_long_ago(void **unused)
@@ -480,6 +514,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(frames_against_the_rules_end_the_session),
 		cmocka_unit_test(frames_of_chance),
+		cmocka_unit_test(a_clock_at_the_end_of_time),
 		cmocka_unit_test(an_envelope_of_long_ago),
 		cmocka_unit_test(texts_of_all_kinds),
 		cmocka_unit_test(a_handshake_that_was_overtaken),
