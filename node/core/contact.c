@@ -31,6 +31,19 @@ const struct link_secret *contact_secret(const struct contact *c, enum secret_ki
 	return NULL;
 }
 
+bool contact_calls_under(const struct contact *c, enum secret_kind kind)
+{
+	switch (kind) {
+	case SECRET_CUR:
+		return true;
+	case SECRET_PREV:
+		return c->record.has_prev && c->record.prev_called;
+	case SECRET_ANCHOR:
+		return c->record.restored;
+	}
+	return false;
+}
+
 void contact_keys_update(struct contact *c)
 {
 	for (unsigned kind = 0; kind < SECRET_KINDS; kind++) {

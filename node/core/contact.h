@@ -67,6 +67,8 @@ void contact_deinit(struct contact *c);
 /* Makes keys follow the record's secrets. */
 void contact_keys_update(struct contact *c);
 const struct link_secret *contact_secret(const struct contact *c, enum secret_kind kind);
+/* Whether our calls have an entry under this one: an answer under another is none to us. */
+bool contact_calls_under(const struct contact *c, enum secret_kind kind);
 /* After a session under used, whose X is x: prev := used, cur := L', in the record (PROTOCOL section 3).
  * False, and nothing changed, where used is no longer held. */
 bool contact_secret_advance(struct contact *c, const struct link_secret *used, const struct sym_key *x);

@@ -140,11 +140,11 @@ static void add_key(struct round *r, const struct sym_key *key, size_t who)
 
 static void add_keys(struct round *r, const struct contact *c, size_t who)
 {
-	if (c->record.restored)
-		add_key(r, &c->keys[SECRET_ANCHOR].out, who);
-	add_key(r, &c->keys[SECRET_CUR].out, who);
-	if (c->record.has_prev && c->record.prev_called)
-		add_key(r, &c->keys[SECRET_PREV].out, who);
+	static const enum secret_kind in_order[] = { SECRET_ANCHOR, SECRET_CUR, SECRET_PREV };
+
+	for (size_t i = 0; i < COUNT_OF(in_order); i++)
+		if (contact_calls_under(c, in_order[i]))
+			add_key(r, &c->keys[in_order[i]].out, who);
 }
 
 static void add_contacts(struct round *r, const struct node *n, bool waiting)
@@ -419,7 +419,7 @@ static int examine_key(struct node *n, struct contact *c, enum secret_kind kind,
 	if (was_heard(n, c, call_nonce(call)))
 		return 0;
 	n->finder.tags += RECOGNISED_TAGS;
-	own = answered_call(n, call, place, key, from);
+	own = contact_calls_under(c, kind) ? answered_call(n, call, place, key, from) : NULL;
 	if (own != NULL)
 		return take_answer(n, c, kind, own, call, from);
 	if (call_is_live_by_clock(call, place, key, CALL_KIND_CALL, from, n->clock, c->record.clock_offset))

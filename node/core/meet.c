@@ -162,7 +162,7 @@ static void call_over(struct node *n, const struct contact *c, const struct meet
 	};
 	struct call call;
 
-	send_call(n, p, entries, c->record.has_prev && c->record.prev_called ? 2 : 1, &call);
+	send_call(n, p, entries, contact_calls_under(c, SECRET_PREV) ? 2 : 1, &call);
 	finder_remember_call(n, call_nonce(&call), &p->local);
 }
 
@@ -222,7 +222,8 @@ static int examine(struct node *n, struct contact *c, enum secret_kind kind, con
 		return *taken ? answer_over(n, c, kind, p, call) : 0;
 	if (*taken)
 		return call_back(n, c, p, call);
-	n_call = finder_answered_call(n, call, place, key, &p->remote, &local);
+	n_call = contact_calls_under(c, kind) ? finder_answered_call(n, call, place, key, &p->remote, &local)
+	                                      : NULL;
 	*taken = n_call != NULL;
 	/* `b` holds to its last answer: that to a later call takes the place of an earlier one's handshake.
 	 */

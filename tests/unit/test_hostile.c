@@ -432,6 +432,26 @@ static void an_answer_that_comes_again(void **unused)
 	rogue_free(&r);
 }
 
+/* Who has an old copy of its vault holds the anchor, and hears our calls without knowing whose they are: an
+ * answer under the anchor would tell, for ever (PROTOCOL section 3). */
+static void an_answer_under_the_anchor(void **unused)
+{
+	struct link_secret cur;
+	struct rogue r;
+
+	(void)unused;
+	rogue_new(&r, 13);
+	world_mode(r.w, 0, 1, MODE_CALL);
+	cur = r.c.cur;
+	r.c.cur = r.c.anchor;
+	rogue_answer(&r, &r.heard);
+	assert_int_equal(r.opened, 0);
+	r.c.cur = cur;
+	rogue_link(&r); /* and the call is still open for who is meant */
+	assert_true(rogue_is_linked(&r));
+	rogue_free(&r);
+}
+
 /* ---- Noise ----------------------------------------------------------------- */
 
 static size_t memory_in_use(void)
@@ -519,6 +539,7 @@ int main(void)
 		cmocka_unit_test(texts_of_all_kinds),
 		cmocka_unit_test(a_handshake_that_was_overtaken),
 		cmocka_unit_test(an_answer_that_comes_again),
+		cmocka_unit_test(an_answer_under_the_anchor),
 		cmocka_unit_test(garbage_on_the_path),
 		cmocka_unit_test(garbage_on_the_group),
 	};
