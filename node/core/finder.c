@@ -118,6 +118,15 @@ void finder_call_now(struct node *n)
 	meet_look_again(n);
 }
 
+void finder_miss(struct node *n)
+{
+	struct finder *f = &n->finder;
+	const uint64_t soonest = f->called_us == 0 ? 0 : f->called_us + CALL_AGAIN_S * SECOND_US;
+
+	f->next_call_us = MIN(f->next_call_us, MAX(n->now_us, soonest));
+	meet_look_soon(n);
+}
+
 void finder_look(struct node *n, bool on)
 {
 	n->finder.look_until_us = on ? n->now_us + LOOK_S * SECOND_US : 0;
@@ -197,6 +206,7 @@ static void call_everybody(struct node *n)
 		n->fx->failed = true;
 		return;
 	}
+	f->called_us = n->now_us;
 	r->n = 0;
 	add_contacts(r, n, true);
 	add_contacts(r, n, false);

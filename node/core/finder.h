@@ -17,8 +17,10 @@ must_check int finder_call(struct node *n, struct span datagram, const struct ad
 must_check int finder_timer(struct node *n);
 uint64_t finder_deadline_us(const struct node *n);
 
-/* Somebody is to be called now: a message waits, a mode changed, a contact went away. */
+/* Somebody is to be called now: a message waits, a mode changed. */
 void finder_call_now(struct node *n);
+/* A contact went away, or seems to have: the same, but not again and again for who comes and goes. */
+void finder_miss(struct node *n);
 /* Look for my worker: everybody is called, for two minutes. */
 void finder_look(struct node *n, bool on);
 

@@ -13,6 +13,7 @@ enum {
 	LOCALS_MAX = 32,                /* interfaces times address families */
 	CALLS_KEPT_MAX = 256,           /* own calls whose answers are still taken */
 	CALL_ANSWER_S = 20,             /* how long an answer is taken */
+	CALL_AGAIN_S = 2,               /* between a round of calls and one because a link is missed */
 	CALL_TAGS_PER_S = 1 << 16,      /* computed for the calls of others; at random above that */
 	CALLS_HEARD_MAX = 256,          /* calls of one contact that are remembered, for an hour */
 	ANSWER_PAUSE_S = 5,             /* between two answers to one contact */

@@ -8,10 +8,16 @@
 /* The clock counts whole seconds: in the last one before a slot it is looked at this often, so that both
  * sides begin together. */
 enum { OPENING_LOOK_US = 50000 };
+enum { PROMPT_PAUSE_US = 500000 }; /* calls of theirs that come sooner make us say nothing */
 
 void meet_look_again(struct node *n)
 {
 	n->meet.next_us = 0;
+}
+
+void meet_look_soon(struct node *n)
+{
+	n->meet.next_us = MIN(n->meet.next_us, n->now_us + SECOND_US);
 }
 
 void meet_remember(struct contact *c, const struct address *remote)
@@ -173,8 +179,16 @@ static void call_all(struct node *n, const struct contact *c)
 			call_over(n, c, &n->meet.paths[i]);
 }
 
+static bool may_be_prompted(const struct node *n, struct meet_path *p)
+{
+	if (p->prompt_us != 0 && n->now_us < p->prompt_us + PROMPT_PAUSE_US)
+		return false;
+	p->prompt_us = n->now_us;
+	return true;
+}
+
 /* `b` answers a live call of `a`, once, over the path that it came by. */
-static int answer_over(struct node *n, struct contact *c, enum secret_kind kind, const struct meet_path *p,
+static int answer_over(struct node *n, struct contact *c, enum secret_kind kind, struct meet_path *p,
                        const struct call *call)
 {
 	const struct call_entry entry = {
@@ -188,7 +202,7 @@ static int answer_over(struct node *n, struct contact *c, enum secret_kind kind,
 	bool first;
 	const int r = finder_hear(n, c, call_nonce(call), &first);
 
-	if (r != 0 || !first || !session_may_answer(n, c))
+	if (r != 0 || !first || !session_may_answer(n, c) || !may_be_prompted(n, p))
 		return r;
 	send_call(n, p, &entry, 1, &own);
 	found.n_answer = *call_nonce(&own);
@@ -197,17 +211,17 @@ static int answer_over(struct node *n, struct contact *c, enum secret_kind kind,
 }
 
 /* The firewall of `b` is open by now, if it was not when ours came: no need to wait for the next second. */
-static int call_back(struct node *n, struct contact *c, const struct meet_path *p, const struct call *call)
+static int call_back(struct node *n, struct contact *c, struct meet_path *p, const struct call *call)
 {
 	bool first;
 	const int r = finder_hear(n, c, call_nonce(call), &first);
 
-	if (r == 0 && first && !session_runs_over(n, p->path))
+	if (r == 0 && first && !session_runs_over(n, p->path) && may_be_prompted(n, p))
 		call_over(n, c, p);
 	return r;
 }
 
-static int examine(struct node *n, struct contact *c, enum secret_kind kind, const struct meet_path *p,
+static int examine(struct node *n, struct contact *c, enum secret_kind kind, struct meet_path *p,
                    const struct call *call, int place, bool *taken)
 {
 	const struct sym_key *key = &c->keys[kind].in;
@@ -238,7 +252,7 @@ static int examine(struct node *n, struct contact *c, enum secret_kind kind, con
 
 int meet_datagram(struct node *n, uint32_t path, struct span datagram, bool *taken)
 {
-	const struct meet_path *p = path_by_id(n, path);
+	struct meet_path *p = path_by_id(n, path);
 	struct contact *c = p != NULL ? node_contact_by_id(n, p->contact) : NULL;
 	struct call call;
 

@@ -18,7 +18,8 @@ struct contact;
 struct meet_path {
 	uint32_t path;
 	uint32_t contact;
-	uint64_t until_us; /* the end of the slot */
+	uint64_t until_us;  /* the end of the slot */
+	uint64_t prompt_us; /* when a call of theirs last made us say something; 0: never */
 	struct address local, remote;
 };
 
@@ -30,6 +31,8 @@ struct meet {
 
 /* What decides who is tried has changed: a mode, a link, an address. */
 void meet_look_again(struct node *n);
+/* The same, within a second: the other may decide how often. */
+void meet_look_soon(struct node *n);
 must_check int meet_timer(struct node *n);
 uint64_t meet_deadline_us(const struct node *n);
 /* A datagram on one of our paths that is a direct call of the contact: it is dealt with, and *taken says so.

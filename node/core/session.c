@@ -103,7 +103,7 @@ static void lose(struct node *n, struct session *s)
 		return;
 	c->suspect = false;
 	effect_notice(n->fx, NOTICE_UNLINKED, c->record.id, 0, SPAN_NONE);
-	finder_call_now(n);
+	finder_miss(n);
 }
 
 void session_drop_all_of(struct node *n, struct contact *c)
@@ -448,7 +448,7 @@ void session_path_refused(struct node *n, uint32_t path)
 	s->keepalive_us = MIN(s->keepalive_us, n->now_us + SUSPECT_CHECK_S * SECOND_US);
 	if (!s->contact->suspect) {
 		s->contact->suspect = true;
-		finder_call_now(n);
+		finder_miss(n);
 	}
 }
 
@@ -504,7 +504,7 @@ static int up_timer(struct node *n, struct session *s)
 		s->small = true;
 	if (recovery_pto_count(&s->recovery) >= SUSPECT_PTOS && !c->suspect) {
 		c->suspect = true;
-		finder_call_now(n);
+		finder_miss(n);
 	}
 	r = sync_take(n, c, &s->sync);
 	if (r == SYNC_BROKEN)

@@ -31,7 +31,7 @@ struct finder {
 	struct address locals[LOCALS_MAX];
 	size_t locals_len;
 	bool on_battery;
-	uint64_t next_call_us;
+	uint64_t next_call_us, called_us;      /* the next round of calls; the last one, 0: none */
 	size_t turn;                           /* whose entries go first when a round cannot hold all */
 	struct own_call calls[CALLS_KEPT_MAX]; /* rings */
 	uint64_t calls_made;

@@ -452,6 +452,80 @@ static void an_answer_under_the_anchor(void **unused)
 	rogue_free(&r);
 }
 
+/* Answers a call at once, and ends the link as soon as it is there. */
+static void come_and_go(struct rogue *r)
+{
+	struct span wire;
+
+	rogue_answer(r, &r->heard);
+	world_run(r->w, 20000);
+	assert_int_equal(link_read_wire(&r->link, SPAN(r->wire)), 0);
+	assert_int_equal(link_wire(&wire, &r->link, &r->rng.base), 0);
+	rogue_send(r, wire);
+	assert_true(rogue_is_linked(r));
+	secrets_next(&r->c.cur, &r->c.cur, link_x(&r->link));
+	rogue_say(r, span_from("\x09", 1));
+	assert_false(rogue_is_linked(r));
+}
+
+/* Who comes and goes is missed each time, and does not decide how often we call. */
+static void links_that_end_at_once(void **unused)
+{
+	unsigned links = 0, calls;
+	struct rogue r;
+
+	(void)unused;
+	rogue_new(&r, 14);
+	world_mode(r.w, 0, 1, MODE_CALL);
+	calls = r.calls - 1;
+	for (unsigned i = 0; i < 3000; i++) {
+		if (r.calls != calls) {
+			calls = r.calls;
+			come_and_go(&r);
+			links++;
+		}
+		world_run(r.w, 20000);
+	}
+	assert_in_range(links, 20, 60 / CALL_AGAIN_S + 3);
+	assert_in_range(r.calls, links, links + 1);
+	rogue_free(&r);
+}
+
+/* In the slots without multicast `b` calls without end: each call is a new one and live. */
+static void direct_calls_without_end(void **unused)
+{
+	uint64_t seed = 500, sent;
+	struct rogue r;
+
+	(void)unused;
+	for (rogue_new(&r, seed); r.c.role != ROLE_B; rogue_new(&r, ++seed))
+		rogue_free(&r);
+	world_mode(r.w, 0, 1, MODE_CALL);
+	come_and_go(&r);
+	for (r.asking = true, r.open = false; !r.open;)
+		world_run(r.w, 100000); /* to the slot */
+	sent = r.w->nodes[0].sent_datagrams;
+	for (unsigned i = 0; i < 1000; i++) {
+		struct sym_key key;
+		const struct call_entry entry = {
+			.key = &key,
+			.proof = call_proof_clock(CALL_KIND_CALL, r.w->clock0 + r.w->now_us / 1000000,
+			                          &r.w->nodes[1].address),
+		};
+		uint8_t bytes[CALL_DIRECT_LEN];
+		struct writer w = WRITER_ON(bytes);
+		struct call c;
+
+		secrets_call_key(&key, &r.c.cur, r.c.role);
+		call_make(&c, CALL_DIRECT, &entry, 1, &r.rng.base);
+		call_write(&w, &c);
+		rogue_send(&r, writer_done(&w));
+		world_run(r.w, 10000);
+	}
+	assert_in_range(r.w->nodes[0].sent_datagrams - sent, 20, 32); /* one a second, and two */
+	rogue_free(&r);
+}
+
 /* ---- Noise ----------------------------------------------------------------- */
 
 static size_t memory_in_use(void)
@@ -540,6 +614,8 @@ int main(void)
 		cmocka_unit_test(a_handshake_that_was_overtaken),
 		cmocka_unit_test(an_answer_that_comes_again),
 		cmocka_unit_test(an_answer_under_the_anchor),
+		cmocka_unit_test(links_that_end_at_once),
+		cmocka_unit_test(direct_calls_without_end),
 		cmocka_unit_test(garbage_on_the_path),
 		cmocka_unit_test(garbage_on_the_group),
 	};

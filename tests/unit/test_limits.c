@@ -15,6 +15,7 @@
  *
  *     MESSAGE_BYTES_MAX   test_node.c, long_and_bad_messages
  *     KEEPALIVES_MAX      test_node.c, a_silent_or_blocked_contact_hears_nothing
+ *     CALL_AGAIN_S        test_hostile.c, links_that_end_at_once
  *     EPOCH_MAX, SEQUENCE_MAX and pieces beyond ENVELOPES_AHEAD    test_hostile.c
  */
 
