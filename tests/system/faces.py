@@ -100,8 +100,11 @@ class Person:
         self.shown, self.seen = "", 0
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
-            environment = dict(os.environ, TERM="xterm", TZ="UTC", **(env or {}))
-            os.execve(FLYLEAF, [FLYLEAF, "--home", home, *words], environment)
+            try:
+                environment = dict(os.environ, TERM="xterm", TZ="UTC", **(env or {}))
+                os.execve(FLYLEAF, [FLYLEAF, "--home", home, *words], environment)
+            finally:
+                os._exit(127)  # a second one of us would run every test, and start a third
 
     def read(self):
         try:

@@ -222,8 +222,10 @@ class Capture:
         ready, tell = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            self.keep(device, tell)
-            os._exit(0)
+            try:
+                self.keep(device, tell)
+            finally:
+                os._exit(0)
         os.close(tell)
         os.read(ready, 1)
         os.close(ready)
