@@ -197,6 +197,24 @@ def without_a_node_it_says_what_to_do(home):
         assert code == 3 and "flyleaf run" in err, (words, err)
 
 
+def a_node_of_another_user_is_told_nothing(home):
+    """In a folder that others may write to, anybody can listen at the socket's name."""
+    if os.geteuid() != 0:
+        return  # nobody else to be
+    replies, kept = conversation()
+    os.chmod(home, 0o777)
+    os.seteuid(65534)
+    try:
+        node = Node(home, replies)
+    finally:
+        os.seteuid(0)
+    os.chmod(os.path.join(home, "control"), 0o777)
+    for words in (["send", "Ana", "hello"], ["contacts"], ["chat", "Ana"]):
+        code, _, err = script(home, *words)
+        assert code == 3 and "somebody else" in err, (words, code, err)
+    assert not kept and not node.requests
+
+
 def nothing_is_coloured_off_a_terminal(home):
     replies, _ = conversation({"text": "hello"})
     Node(home, replies)
@@ -566,6 +584,7 @@ def ctrl_c_at_the_phrase_mends_the_terminal(home):
 
 
 TESTS = [what_is_not_understood_is_said, help_is_everywhere, without_a_node_it_says_what_to_do,
+         a_node_of_another_user_is_told_nothing,
          nothing_is_coloured_off_a_terminal, pairing_asks_for_the_number, numbers_that_differ_end_it,
          a_name_of_two_words_is_quoted, a_wrong_text_does_not_end_two_codes, nobody_is_not_looked_for, status_says_what_can_be_done,
          a_code_that_is_not_given_is_asked_for, ctrl_c_cancels_a_pairing, a_code_that_fails_is_said, without_a_terminal_confirm_compares,

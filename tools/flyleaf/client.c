@@ -40,6 +40,15 @@ static int gone(void)
 	return report(EXIT_NO_NODE, "Start it again with: flyleaf run", "the node ended, or was locked");
 }
 
+/* Where others may write to the folder, anybody could listen in it. */
+static bool is_own_node(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == geteuid();
+}
+
 static int connect_in(const char *home)
 {
 	/* The folder is reached by its descriptor: a socket's own path may have 108 bytes only. */
@@ -52,6 +61,10 @@ static int connect_in(const char *home)
 	snprintf(at.sun_path, sizeof(at.sun_path), "/proc/self/fd/%d/control", dir);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	r = fd < 0 ? -1 : connect(fd, (const struct sockaddr *)&at, sizeof(at));
+	if (r == 0 && !is_own_node(fd)) {
+		errno = EACCES;
+		r = -1;
+	}
 	if (r != 0 && fd >= 0) {
 		r = errno;
 		close(fd);
