@@ -137,10 +137,12 @@ static bool is_honest(const struct frame *was, const struct frame *now)
 	const size_t head = was->bytes.len == CARRIER_SMALL ? HEAD_LEN : was->bytes.len;
 	const size_t from = was->port == 0 ? NONCE_AT : 0, to = was->port == 0 ? NONCE_END : head;
 
-	/* A direct call says nothing of ports: the next slot has another one. */
+	/* A direct call says nothing of ports: the next slot has another one. What went to where somebody was
+	 * before, and is brought after them, is still said to them. */
 	if ((was->port == 0) != (now->port == 0) ||
 	    memcmp(was->source.ip, now->source.ip, sizeof(was->source.ip)) != 0 ||
-	    was->bytes.len != now->bytes.len || was->bytes.len < to)
+	    was->bytes.len != now->bytes.len || was->bytes.len < to ||
+	    (was->port != 0 && net_person(&was->target) != net_person(&now->target)))
 		return false;
 	return memcmp(was->bytes.p + from, now->bytes.p + from, to - from) == 0;
 }

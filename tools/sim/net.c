@@ -86,9 +86,14 @@ struct address net_address(const struct place *at, int place, uint32_t person, u
 	return a;
 }
 
+uint32_t net_person(const struct address *a)
+{
+	return (uint32_t)(a->ip[14] & 0x3f) << 8 | a->ip[15];
+}
+
 static struct person *who_has(struct world *w, int place, const struct address *a)
 {
-	const uint32_t person = (uint32_t)(a->ip[14] & 0x3f) << 8 | a->ip[15];
+	const uint32_t person = net_person(a);
 	struct person *p = person < w->people_len ? &w->people[person] : NULL;
 
 	return p != NULL && p->place == place && memcmp(p->address.ip, a->ip, sizeof(a->ip)) == 0 ? p : NULL;

@@ -82,6 +82,8 @@ int net_find_place(const struct net *n, const char *name); /* NET_NOWHERE: there
 void net_enter(struct world *w, struct person *p, int place);
 /* What an address at a place is to somebody: it changes with every lease. */
 struct address net_address(const struct place *at, int place, uint32_t person, unsigned lease);
+/* Whose an address is, or was, wherever. */
+uint32_t net_person(const struct address *a);
 
 /* A frame leaves; it is copied. One of nobody's (from NULL) must never be answered: I5. */
 void net_send(struct world *w, const struct frame *f);
