@@ -33,10 +33,22 @@ static void what_is_brought_after_somebody_may_be_answered(void **state)
 	      2);
 }
 
+/* The power goes after the commit, and before it is said that it is done. */
+static void who_was_forgotten_is_known_to_the_notebook_alone(void **state)
+{
+	(void)state;
+	lives("lasts 1d\ndevices light\nplace cafe lan\n"
+	      "people w home cafe opens always\npeople p*40 opens visiting\n"
+	      "pair w with p* first calls\n"
+	      "fault forget of w 60/day\nfault power-in-write of w 900/day\n",
+	      2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_brought_after_somebody_may_be_answered),
+		cmocka_unit_test(who_was_forgotten_is_known_to_the_notebook_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

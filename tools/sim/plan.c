@@ -301,8 +301,8 @@ static void forget(struct plan *p, struct person *who)
 	const struct request q = { .kind = REQ_FORGET, .name = span_str(t->other->name) };
 
 	world_log(p->w, who, "forgets %s", t->other->name);
-	if (person_ask(p->w, who, &q) == REPLY_OK)
-		t->forgotten = true;
+	t->forgotten = person_ask(p->w, who, &q) == REPLY_OK;
+	t->forgetting = !t->forgotten && who->node == NULL;
 }
 
 static void fault_now(struct plan *p, struct step *s)

@@ -342,8 +342,11 @@ void talk_audit(struct world *w, struct person *p, bool older)
 
 		if (t->rows != NULL)
 			continue;
-		if (older) /* the copy may be from before the two have met, or before one was forgotten */
+		/* A copy may be from before the two have met, or before one was forgotten. And where nobody
+		 * heard whether that was done, only the notebook knows. */
+		if (older || t->forgetting)
 			t->forgotten = at < 0;
+		t->forgetting = false;
 		if (t->forgotten && at >= 0)
 			world_broken(w, p, "I12", "knows %s again, who was forgotten", t->other->name);
 		else if (!t->forgotten && t->contact != 0 && at < 0 && !older)

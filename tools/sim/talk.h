@@ -51,6 +51,7 @@ struct tie {
 	uint32_t contact;      /* its id in my notebook; 0: not in it */
 	struct tie_rows *rows; /* owned; NULL once they are in the notebook */
 	bool linked, forgotten;
+	bool forgetting; /* it was asked for, and the device fell over before it was said to be done */
 	bool asks_again; /* the other wants to start again */
 
 	struct sent *sent; /* owned: what I wrote, in order */
