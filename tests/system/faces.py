@@ -194,7 +194,11 @@ def help_is_everywhere(home):
 def without_a_node_it_says_what_to_do(home):
     for words in (["contacts"], ["send", "A", "b"], ["status"], ["lock"], ["pair", "A"], ["chat", "A"], ["look"]):
         code, _, err = script(home, *words)
-        assert code == 3 and "flyleaf run" in err, (words, err)
+        assert code == 3 and "no vault" in err and "flyleaf init" in err, (words, err)
+    os.mkdir(os.path.join(home, "notebooks"))
+    for words in (["contacts"], ["lock"]):
+        code, _, err = script(home, *words)
+        assert code == 3 and "no node" in err and "flyleaf run" in err, (words, err)
 
 
 def a_node_of_another_user_is_told_nothing(home):

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -75,6 +76,14 @@ static int connect_in(const char *home)
 	return fd;
 }
 
+static bool has_vault(const char *home)
+{
+	char path[PATH_MAX];
+	int n = snprintf(path, sizeof(path), "%s/notebooks", home);
+
+	return n > 0 && (size_t)n < sizeof(path) && access(path, F_OK) == 0;
+}
+
 int client_open(struct client **out, const char *home)
 {
 	struct client *c;
@@ -87,6 +96,9 @@ int client_open(struct client **out, const char *home)
 		return report(EXIT_NO_NODE,
 		              "Use it as the person whose folder it is, or choose another with --home.",
 		              "the node in %s belongs to somebody else", home);
+	if (fd < 0 && !has_vault(home))
+		return report(EXIT_NO_NODE, "Make one with: flyleaf init; or choose the folder with --home.",
+		              "there is no vault in %s", home);
 	if (fd < 0)
 		return report(EXIT_NO_NODE, "Open it in another terminal with: flyleaf run",
 		              "no node is running in %s", home);
