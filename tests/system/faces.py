@@ -285,6 +285,22 @@ def nobody_is_not_looked_for(home):
     assert code == 1 and "flyleaf pair" in err and not node.asked("look")
 
 
+def who_is_here_is_not_looked_for(home):
+    people = [contact(name="Ana")]
+    node = Node(home, {"contacts": lambda r: {"contacts": people}, "look": {"events": [{"event": "look_ended"}]}})
+    assert script(home, "look") == (0, "Ana is here.\n", "") and not node.asked("look")
+    people.append(contact(name="Ben", linked=False))
+    code, out, _ = script(home, "look")
+    assert code == 0 and out.startswith("Ana is here.\nLooking for the others"), out
+    assert len(node.asked("look")) == 1
+    people[:] = [contact(blocked=True, linked=False)]
+    code, _, err = script(home, "look")
+    assert code == 1 and "blocked" in err and len(node.asked("look")) == 1, err
+    people[:] = [contact(linked=False)]
+    code, _, err = script(home, "look")
+    assert code == 1 and "nobody was found" in err, err
+
+
 def status_says_what_can_be_done(home):
     status = {"carriers": [], "room": "enough"}
     people = [contact(name="Ana B", held=True), contact(name="Ben", asks_again=True, linked=False)]
@@ -590,7 +606,8 @@ def ctrl_c_at_the_phrase_mends_the_terminal(home):
 TESTS = [what_is_not_understood_is_said, help_is_everywhere, without_a_node_it_says_what_to_do,
          a_node_of_another_user_is_told_nothing,
          nothing_is_coloured_off_a_terminal, pairing_asks_for_the_number, numbers_that_differ_end_it,
-         a_name_of_two_words_is_quoted, a_wrong_text_does_not_end_two_codes, nobody_is_not_looked_for, status_says_what_can_be_done,
+         a_name_of_two_words_is_quoted, a_wrong_text_does_not_end_two_codes, nobody_is_not_looked_for,
+         who_is_here_is_not_looked_for, status_says_what_can_be_done,
          a_code_that_is_not_given_is_asked_for, ctrl_c_cancels_a_pairing, a_code_that_fails_is_said, without_a_terminal_confirm_compares,
          a_qr_is_drawn_and_read,
          what_others_write_is_harmless, read_gives_programs_everything, a_message_is_sent_from_all_ways,

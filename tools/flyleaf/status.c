@@ -121,11 +121,16 @@ int command_status(const struct command_line *line)
 	return r;
 }
 
-/* Shows who is found until the looking ends. */
-static int look_on(struct client *client, int signals)
+static void say_here(const char *name)
 {
-	bool found = false;
+	show_name(stdout, span_str(name));
+	puts(" is here.");
+	fflush(stdout);
+}
 
+/* Shows who is found until the looking ends. found: somebody was here before. */
+static int look_on(struct client *client, int signals, bool found)
+{
 	for (;;) {
 		struct pollfd stop = { .fd = signals, .events = POLLIN };
 		json_t *event;
@@ -141,9 +146,7 @@ static int look_on(struct client *client, int signals)
 		word = client_text(event, "event");
 		if (strcmp(word, "linked") == 0) {
 			found = true;
-			show_name(stdout, span_str(client_text(event, "name")));
-			puts(" is here.");
-			fflush(stdout);
+			say_here(client_text(event, "name"));
 		}
 		if (strcmp(word, "look_ended") == 0) {
 			json_decref(event);
@@ -158,17 +161,31 @@ static int look_on(struct client *client, int signals)
 	}
 }
 
-/* Looking for nobody would take two minutes. */
-static int has_contacts(struct client *client)
+/* Says who is here already. Looking for nobody, or for nobody else, would take two minutes. */
+static int say_who_is_here(struct client *client, size_t *here, size_t *others)
 {
-	json_t *reply;
+	json_t *reply, *contact;
+	size_t i;
 	int r = client_ask(&reply, client, "contacts", NULL);
 
 	if (r != 0)
 		return r;
+	*here = *others = 0;
+	json_array_foreach(json_object_get(reply, "contacts"), i, contact)
+	{
+		if (client_flag(contact, "linked")) {
+			say_here(client_text(contact, "name"));
+			++*here;
+		} else if (!client_flag(contact, "blocked")) {
+			++*others;
+		}
+	}
 	if (json_array_size(json_object_get(reply, "contacts")) == 0)
 		r = report(EXIT_REFUSED, "Meet somebody and show them a code: flyleaf pair NAME",
 		           "there is nobody to look for yet");
+	else if (*here == 0 && *others == 0)
+		r = report(EXIT_REFUSED, "Let one of them in again with: flyleaf block NAME --off",
+		           "all your contacts are blocked");
 	json_decref(reply);
 	return r;
 }
@@ -176,19 +193,21 @@ static int has_contacts(struct client *client)
 int command_look(const struct command_line *line)
 {
 	struct client *client = NULL;
+	size_t here, others = 0;
 	int signals = term_signals();
 	int r = signals < 0 ? report_err(signals, "looking") : client_open(&client, line->home);
 
 	if (r == 0)
-		r = has_contacts(client);
+		r = client_do(client, "follow", NULL); /* before: nobody comes in between */
 	if (r == 0)
-		r = client_do(client, "follow", NULL);
-	if (r == 0)
+		r = say_who_is_here(client, &here, &others);
+	if (r == 0 && others > 0)
 		r = client_do(client, "look", json_pack("{s:b}", "on", 1));
-	if (r == 0) {
-		puts("Looking for two minutes. Ctrl-C stops it.");
+	if (r == 0 && others > 0) {
+		puts(here > 0 ? "Looking for the others for two minutes. Ctrl-C stops it."
+		              : "Looking for two minutes. Ctrl-C stops it.");
 		fflush(stdout);
-		r = look_on(client, signals);
+		r = look_on(client, signals, here > 0);
 	}
 	client_close(client);
 	return r;
