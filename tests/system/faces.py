@@ -388,6 +388,15 @@ def read_gives_programs_everything(home):
     assert {line["name"] for line in lines} == {"Ana"}
 
 
+def it_is_said_to_whom_one_wrote(home):
+    replies, _ = conversation({"text": "hello"}, {"own": True, "text": "see you", "state": "stored"},
+                              {"own": True, "text": "tomorrow", "state": "waiting"})
+    Node(home, replies)
+    everybody, ana = script(home, "read")[1], script(home, "read", "Ana")[1]
+    assert "  Ana: hello\n" in everybody and "  me to Ana: see you\n" in everybody and "to Ana: tomorrow  (waiting)\n" in everybody, everybody
+    assert "  me: see you\n" in ana and "to Ana" not in ana, ana
+
+
 def a_message_is_sent_from_all_ways(home):
     replies, kept = conversation()
     Node(home, replies)
@@ -610,7 +619,8 @@ TESTS = [what_is_not_understood_is_said, help_is_everywhere, without_a_node_it_s
          who_is_here_is_not_looked_for, status_says_what_can_be_done,
          a_code_that_is_not_given_is_asked_for, ctrl_c_cancels_a_pairing, a_code_that_fails_is_said, without_a_terminal_confirm_compares,
          a_qr_is_drawn_and_read,
-         what_others_write_is_harmless, read_gives_programs_everything, a_message_is_sent_from_all_ways,
+         what_others_write_is_harmless, read_gives_programs_everything,
+         it_is_said_to_whom_one_wrote, a_message_is_sent_from_all_ways,
          what_cannot_be_sent_is_said, follow_shows_what_comes, chat_shows_and_sends, ctrl_c_keeps_a_typed_line,
          a_typed_line_outlives_the_node, chat_takes_a_script, a_vault_is_made_on_a_terminal,
          what_went_with_the_screen_is_said_again, a_folder_that_cannot_be_is_no_vault,

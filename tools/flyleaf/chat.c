@@ -120,7 +120,7 @@ static void draw_line(const struct chat *c)
 static int print_each(void *arg, const char *name, const json_t *message)
 {
 	(void)arg;
-	talk_print(name, message, false);
+	talk_print(name, message, 0);
 	return 0;
 }
 

@@ -106,7 +106,8 @@ static const struct command {
 	  "and\n"
 	  "`flyleaf chat` have neither fault. A message that cannot arrive now waits." },
 	{ "read", "[NAME]", 0, 1, TAKES(OPT_FOLLOW) | TAKES(OPT_JSON), command_read,
-	  "the messages, of one contact or of all", NULL },
+	  "the messages, of one contact or of all",
+	  "What is printed stays in the terminal's scroll-back; `flyleaf chat` leaves nothing there." },
 	{ "chat", "NAME", 1, 1, 0, command_chat, "write to each other, live",
 	  "On a terminal it leaves nothing in the scroll-back. Enter sends, Ctrl-D leaves; Ctrl-C keeps a "
 	  "line that\n"

@@ -27,7 +27,7 @@ static const char *state_note(const json_t *message)
 	return "  (waiting)";
 }
 
-void talk_print(const char *name, const json_t *message, bool with_state)
+void talk_print(const char *name, const json_t *message, unsigned notes)
 {
 	bool own = client_flag(message, "own");
 	const json_t *text = json_object_get(message, "text");
@@ -38,7 +38,10 @@ void talk_print(const char *name, const json_t *message, bool with_state)
 	term_style(stdout, TERM_PLAIN);
 	fputs("  ", stdout);
 	term_style(stdout, own ? TERM_PLAIN : TERM_BOLD);
-	show_name(stdout, span_str(own ? "me" : name));
+	if (own)
+		fputs((notes & TALK_WHOM) != 0 ? "me to " : "me", stdout);
+	if (!own || (notes & TALK_WHOM) != 0)
+		show_name(stdout, span_str(name));
 	term_style(stdout, TERM_PLAIN);
 	fputs(": ", stdout);
 	if (json_is_string(text))
@@ -47,7 +50,7 @@ void talk_print(const char *name, const json_t *message, bool with_state)
 		printf("[something that this version cannot show, kind %lld]",
 		       (long long)client_number(message, "kind"));
 	term_style(stdout, TERM_DIM);
-	fputs(with_state ? state_note(message) : "", stdout);
+	fputs((notes & TALK_STATE) != 0 ? state_note(message) : "", stdout);
 	term_style(stdout, TERM_PLAIN);
 	putchar('\n');
 }
@@ -59,7 +62,7 @@ static int print_each(void *arg, const char *name, const json_t *message)
 	int r;
 
 	if (!line->json) {
-		talk_print(name, message, true);
+		talk_print(name, message, TALK_STATE | (line->names_len == 0 ? TALK_WHOM : 0));
 		return 0;
 	}
 	/* A line each: the message with its contact. */

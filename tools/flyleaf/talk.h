@@ -8,9 +8,14 @@
 
 enum { TALK_PER_READ = 200 };
 
-/* One message of the conversation with name, on a line of its own (and more where it has more); with_state:
- * an own one that is not stored by the other yet says so. */
-void talk_print(const char *name, const json_t *message, bool with_state);
+enum talk_notes {
+	TALK_STATE = BIT(0), /* an own one that is not stored by the other yet says so */
+	TALK_WHOM = BIT(1)   /* an own one says to whom it is: those of several people are shown */
+};
+
+/* One message of the conversation with name, on a line of its own (and more where it has more). notes: of
+ * enum talk_notes. */
+void talk_print(const char *name, const json_t *message, unsigned notes);
 
 /* Calls each() for the messages of name from position from on (or the last `last` of them, where last > 0),
  * in order, and puts the position after the last one into *next. Returns 0 or an exit code, each()'s
