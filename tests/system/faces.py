@@ -315,6 +315,21 @@ def status_says_what_can_be_done(home):
     assert len(node.asked("status")) == 3
 
 
+def status_says_that_nobody_calls(home):
+    status, people = {"carriers": [], "room": "enough"}, []
+    Node(home, {"status": lambda r: status, "contacts": lambda r: {"contacts": people}})
+    out = script(home, "status")[1]
+    assert "no contacts yet" in out and "flyleaf pair NAME" in out and "calling" not in out, out
+    people.append(contact(linked=False))
+    out = script(home, "status")[1]
+    assert "here now        nobody of 1\n" in out and "flyleaf mode NAME call" in out and "flyleaf look" in out, out
+    for change in ({"mode": "call"}, {"linked": True}):
+        people[:] = [contact(**{"linked": False, **change})]
+        assert "calling" not in script(home, "status")[1], change
+    status["looking"], people[:] = True, [contact(linked=False)]
+    assert "calling" not in script(home, "status")[1]
+
+
 def a_code_that_is_not_given_is_asked_for(home):
     node = Node(home, {"pair_enter": PAIRED})
     person = Person(home, "join", "Ana")
@@ -617,7 +632,7 @@ TESTS = [what_is_not_understood_is_said, help_is_everywhere, without_a_node_it_s
          nothing_is_coloured_off_a_terminal, pairing_asks_for_the_number, numbers_that_differ_end_it,
          a_name_of_two_words_is_quoted, a_wrong_text_does_not_end_two_codes, nobody_is_not_looked_for,
          who_is_here_is_not_looked_for, status_says_what_can_be_done,
-         a_code_that_is_not_given_is_asked_for, ctrl_c_cancels_a_pairing, a_code_that_fails_is_said, without_a_terminal_confirm_compares,
+         status_says_that_nobody_calls, a_code_that_is_not_given_is_asked_for, ctrl_c_cancels_a_pairing, a_code_that_fails_is_said, without_a_terminal_confirm_compares,
          a_qr_is_drawn_and_read,
          what_others_write_is_harmless, read_gives_programs_everything,
          it_is_said_to_whom_one_wrote, a_message_is_sent_from_all_ways,

@@ -60,7 +60,7 @@ static const char *state_words(const json_t *contact)
 	if (client_flag(contact, "linked"))
 		return "here now";
 	if (strcmp(state, "confirmed") == 0)
-		return "not met yet";
+		return "not found yet";
 	return "not here";
 }
 

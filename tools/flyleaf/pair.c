@@ -97,7 +97,9 @@ static void say_met(const struct pairing *p)
 	printf("%s is your contact now.", p->shown);
 	term_style(stdout, TERM_PLAIN);
 	printf(" You can write once the other person has confirmed the number too.\n"
-	       "You answer when %s calls. To be the one who calls: flyleaf mode %s call\n",
+	       "You answer when %s calls. One of you two has to be the one who calls; to be that: flyleaf "
+	       "mode "
+	       "%s call\n",
 	       p->shown, p->operand);
 }
 

@@ -45,7 +45,21 @@ static void print_call_to(const char *label, const json_t *contact, const char *
 	free(operand);
 }
 
-static void print_people(const json_t *contacts)
+/* The usual reason why two who are near do not find each other: each waits for the other. */
+static bool nobody_is_called(const json_t *contacts)
+{
+	json_t *contact;
+	size_t i;
+
+	json_array_foreach(contacts, i, contact)
+	{
+		if (strcmp(client_text(contact, "mode"), "call") == 0)
+			return false;
+	}
+	return json_array_size(contacts) > 0;
+}
+
+static void print_people(const json_t *contacts, bool looking)
 {
 	json_t *contact;
 	uint64_t waiting = 0;
@@ -62,8 +76,14 @@ static void print_people(const json_t *contacts)
 	}
 	if (here > 0)
 		putchar('\n');
+	else if (json_array_size(contacts) == 0)
+		puts("here now        nobody: you have no contacts yet. Meet somebody, then: flyleaf pair "
+		     "NAME");
 	else
 		printf("here now        nobody of %zu\n", json_array_size(contacts));
+	if (here == 0 && !looking && nobody_is_called(contacts))
+		puts("calling         nobody: you answer when you are called, and somebody has to begin. To "
+		     "call somebody: flyleaf mode NAME call; everybody, for two minutes: flyleaf look");
 	json_array_foreach(contacts, i, contact)
 	{
 		if (client_flag(contact, "asks_again"))
@@ -104,7 +124,7 @@ int command_status(const struct command_line *line)
 		putchar('\n');
 	} else if (r == 0) {
 		print_carriers(status);
-		print_people(json_object_get(contacts, "contacts"));
+		print_people(json_object_get(contacts, "contacts"), client_flag(status, "looking"));
 		if (client_text(status, "report")[0] != '\0')
 			printf("vault           %s\n", client_text(status, "report"));
 		print_room(client_text(status, "room"));
