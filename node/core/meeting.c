@@ -452,6 +452,8 @@ static void say_trouble(char out[static TROUBLE_MAX], int outcome, const struct 
 		for (size_t i = 0; i < why->near_len && len < TROUBLE_MAX; i++)
 			len += (size_t)snprintf(out + len, TROUBLE_MAX - len, "%s%s",
 			                        i == 0 ? "; did you mean " : " or ", words_at(why->near[i]));
+		if (why->near_len > 0 && len + 1 < TROUBLE_MAX)
+			snprintf(out + len, TROUBLE_MAX - len, "?");
 	}
 }
 

@@ -341,6 +341,26 @@ def a_code_that_is_not_given_is_asked_for(home):
     assert node.asked("pair_enter")[0]["code"] == "47 yellow lemon window"
 
 
+def a_code_that_is_none_is_asked_for_again(home):
+    bad = {"error": "bad-code", "text": "word 2 of three is missing"}
+    answers = [bad, bad, PAIRED, bad, {"error": "name-taken", "text": "there is one"}]
+    node = Node(home, {"pair_enter": lambda r: answers.pop(0)})
+    person = Person(home, "join", "Ana")
+    for code in ("47 yellow", "nothing.png", "", "47 yellow lemon window"):
+        person.sees("The code that the other person says:")
+        person.types(code + "\n")
+    person.sees("[y/n]")
+    person.types("y\n")
+    assert person.ends() == 0
+    assert "no such picture" in person.shown and person.shown.count("is missing") == 2
+    assert [r["code"] for r in node.asked("pair_enter")] == ["47 yellow", "", "47 yellow lemon window"]
+    assert script(home, "join", "Ana", "47 yellow")[0] == 1  # given with the word: a script, perhaps
+    person = Person(home, "join", "Ana")
+    person.sees("The code that the other person says:")
+    person.types("47 yellow lemon window\n")
+    assert person.ends() == 1  # another code does not mend the name
+
+
 def ctrl_c_cancels_a_pairing(home):
     node = Node(home, {"pair_show": {"code": "47 yellow lemon window"}})
     person = Person(home, "pair", "Ana")
@@ -433,6 +453,8 @@ def what_cannot_be_sent_is_said(home):
     assert code == 1 and "UTF-8" in err
     code, _, err = script(home, "send", "Ana", "hello")
     assert code == 1 and "not confirmed" in err and "flyleaf confirm" in err
+    replies["send"] = lambda r: {"error": "blocked", "text": "this contact is blocked"}
+    assert "with: flyleaf block 'Ana B' --off\n" in script(home, "send", "Ana B", "hello")[2]
     assert not kept
 
 
@@ -632,7 +654,7 @@ TESTS = [what_is_not_understood_is_said, help_is_everywhere, without_a_node_it_s
          nothing_is_coloured_off_a_terminal, pairing_asks_for_the_number, numbers_that_differ_end_it,
          a_name_of_two_words_is_quoted, a_wrong_text_does_not_end_two_codes, nobody_is_not_looked_for,
          who_is_here_is_not_looked_for, status_says_what_can_be_done,
-         status_says_that_nobody_calls, a_code_that_is_not_given_is_asked_for, ctrl_c_cancels_a_pairing, a_code_that_fails_is_said, without_a_terminal_confirm_compares,
+         status_says_that_nobody_calls, a_code_that_is_not_given_is_asked_for, a_code_that_is_none_is_asked_for_again, ctrl_c_cancels_a_pairing, a_code_that_fails_is_said, without_a_terminal_confirm_compares,
          a_qr_is_drawn_and_read,
          what_others_write_is_harmless, read_gives_programs_everything,
          it_is_said_to_whom_one_wrote, a_message_is_sent_from_all_ways,

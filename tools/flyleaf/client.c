@@ -24,6 +24,7 @@ enum {
 	PROTOCOL_VERSION = 1,
 	LINE_MAX_BYTES = 64 << 20,
 	READ_BYTES = 64 << 10,
+	REFUSED_MAX = 32, /* a word of node/CONTROL.md */
 	EVENTS_KEPT_MAX =
 	        4096 /* while a reply is waited for; more are dropped, what they tell can be asked for */
 };
@@ -34,6 +35,7 @@ struct client {
 	char *buf; /* owned; bytes that are not taken as a line yet */
 	size_t len, cap;
 	json_t *events; /* array, owned: came before they were asked for */
+	char refused[REFUSED_MAX];
 };
 
 static int gone(void)
@@ -216,8 +218,7 @@ static const char *next_of(const char *word)
 		{ "bad-text", "Messages are UTF-8 text without control characters." },
 		{ "too-long", "Send it in several parts." },
 		{ "empty", "Write something, or leave it." },
-		{ "pending", "Compare the safety number first: flyleaf show NAME, then flyleaf confirm NAME "
-		             "--number ..." },
+		{ "pending", "Compare the numbers on both screens first: flyleaf confirm NAME" },
 		{ "blocked", "Let the person in again with: flyleaf block NAME --off" },
 		{ "busy", "Wait for its end, or stop it with Ctrl-C where it was started." },
 		{ "bad-code",
@@ -225,7 +226,7 @@ static const char *next_of(const char *word)
 		{ "own-code", "A code is entered on the other device." },
 		{ "known", "You are connected already. See: flyleaf contacts" },
 		{ "no-network", "Join the same network as the other device, then see: flyleaf status" },
-		{ "limit", "Forget somebody you no longer write to: flyleaf forget NAME" },
+		{ "limit", "Forget somebody you no longer write to; who there is: flyleaf contacts" },
 	};
 
 	for (size_t i = 0; i < COUNT_OF(known); i++) {
@@ -235,14 +236,40 @@ static const char *next_of(const char *word)
 	return NULL;
 }
 
-static int refusal(const json_t *reply)
+/* next with the name that was asked about in place of NAME, to be pasted as it is; NULL where there is none.
+ */
+static char *with_name(const char *next, const json_t *request)
+{
+	const char *at = next != NULL ? strstr(next, "NAME") : NULL, *name = client_text(request, "name");
+	char *operand, *text;
+
+	if (at == NULL || name[0] == '\0')
+		return NULL;
+	operand = show_operand(span_str(name));
+	if (operand == NULL ||
+	    asprintf(&text, "%.*s%s%s", (int)(at - next), next, operand, at + strlen("NAME")) < 0)
+		text = NULL;
+	free(operand);
+	return text;
+}
+
+static int refusal(struct client *c, const json_t *reply, const json_t *request)
 {
 	char *text = show_plain(span_str(client_text(reply, "text")));
-	int r = report(EXIT_REFUSED, next_of(client_text(reply, "error")), "%s",
+	const char *next = next_of(client_text(reply, "error"));
+	char *named = with_name(next, request);
+	int r = report(EXIT_REFUSED, named != NULL ? named : next, "%s",
 	               text != NULL && text[0] != '\0' ? text : "the node refused");
 
+	snprintf(c->refused, sizeof(c->refused), "%s", client_text(reply, "error"));
+	free(named);
 	free(text);
 	return r;
+}
+
+const char *client_refused(const struct client *c)
+{
+	return c->refused;
 }
 
 int client_ask(json_t **reply, struct client *c, const char *word, json_t *args)
@@ -251,6 +278,7 @@ int client_ask(json_t **reply, struct client *c, const char *word, json_t *args)
 	int64_t id = ++c->next_id;
 	int r;
 
+	c->refused[0] = '\0';
 	if (json_object_set_new(request, "v", json_integer(PROTOCOL_VERSION)) != 0 ||
 	    json_object_set_new(request, "id", json_integer(id)) != 0 ||
 	    json_object_set_new(request, "do", json_string(word)) != 0) {
@@ -258,7 +286,6 @@ int client_ask(json_t **reply, struct client *c, const char *word, json_t *args)
 		return report_err(ERR_NOMEM, "asking the node");
 	}
 	r = send_line(c, request);
-	json_decref(request);
 	while (r == 0) {
 		r = take_line(&line, c);
 		if (r == CLIENT_NONE) {
@@ -273,11 +300,12 @@ int client_ask(json_t **reply, struct client *c, const char *word, json_t *args)
 		}
 		if (client_flag(line, "ok") && client_number(line, "id") == id) {
 			*reply = line;
-			return 0;
+			break;
 		}
-		r = refusal(line);
+		r = refusal(c, line, request);
 		json_decref(line);
 	}
+	json_decref(request);
 	return r;
 }
 

@@ -23,6 +23,9 @@ void client_close(struct client *c); /* NULL is allowed */
  */
 must_check int client_ask(json_t **reply, struct client *c, const char *word, json_t *args);
 
+/* The word of the last refusal, as "bad-code"; "" where nothing was refused. Borrowed from the client. */
+const char *client_refused(const struct client *c);
+
 /* As client_ask(), for who does not want the reply. */
 must_check int client_do(struct client *c, const char *word, json_t *args);
 

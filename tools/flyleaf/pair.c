@@ -361,16 +361,34 @@ static int given_code(char out[static CODE_TEXT_MAX + 1], struct pairing *p, con
 	return read_code(out, typed);
 }
 
+/* A code that was asked for is asked for again when it cannot be one: nothing of the real one is spent. */
+static int enter_code(struct pairing *p, const struct command_line *line)
+{
+	bool asked = line->names_len == 1 && term_is_interactive();
+	char code[CODE_TEXT_MAX + 1] = "";
+	const char *refused;
+	int r;
+
+	do {
+		refused = "bad-code"; /* as much as a picture that cannot be read */
+		r = given_code(code, p, line);
+		if (r == 0) {
+			r = client_do(p->client, "pair_enter",
+			              json_pack("{s:s, s:s}", "name", p->name, "code", code));
+			refused = client_refused(p->client);
+		}
+	} while (asked && r == EXIT_REFUSED && strcmp(refused, "bad-code") == 0);
+	explicit_bzero(code, sizeof(code));
+	return r;
+}
+
 int command_join(const struct command_line *line)
 {
-	char code[CODE_TEXT_MAX + 1];
 	struct pairing p;
 	int r = pairing_open(&p, line);
 
 	if (r == 0)
-		r = given_code(code, &p, line);
-	if (r == 0)
-		r = client_do(p.client, "pair_enter", json_pack("{s:s, s:s}", "name", p.name, "code", code));
+		r = enter_code(&p, line);
 	if (r == 0) {
 		p.hint = timer_after(HINT_AFTER_S);
 		r = wait_compare(&p);
@@ -378,7 +396,6 @@ int command_join(const struct command_line *line)
 	}
 	if (r == 0)
 		r = compare(&p);
-	explicit_bzero(code, sizeof(code));
 	pairing_close(&p);
 	return r;
 }
