@@ -132,7 +132,7 @@ def missing_vault(g):
     shutil.rmtree(n.home + "/notebooks")
     ends(n, VAULT, "there is no vault", "flyleaf init")
     lab.check(not os.listdir(n.home), "something was made")
-    refuses(n, NO_NODE, "flyleaf run", "contacts")
+    refuses(n, NO_NODE, "flyleaf init", "contacts")
 
 
 def foreign_vault(g):

@@ -122,7 +122,7 @@ def files_that_go_while_it_runs(world):
     os.remove(home + "/control")
     lab.check(face.ask("status")["contacts"] == 1, "it does not live on")
     code, _, err = world.ana.cli("status")
-    lab.check(code == hurt.NO_NODE and "flyleaf run" in err, f"status ended with {code}: {err}")
+    lab.check(code == hurt.NO_NODE and "no vault" in err, f"status ended with {code}: {err}")
     process.process.send_signal(signal.SIGTERM)
     ended(process, hurt.DOCUMENTED, "all files are gone")
     face.close()

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "tools/flyleaf/client.h"
+#include "tools/flyleaf/prose.h"
 #include "tools/flyleaf/report.h"
 #include "tools/flyleaf/show.h"
 #include "tools/flyleaf/term.h"
@@ -98,7 +99,7 @@ int command_contacts(const struct command_line *line)
 		        MAX(column, MIN(show_width(span_str(client_text(contact, "name"))), 40u));
 		json_array_foreach(list, i, contact) print_contact(contact, column);
 		if (json_array_size(list) == 0)
-			puts("Nobody yet. Meet somebody and show them a code: flyleaf pair NAME");
+			prose(stdout, "Nobody yet. Meet somebody and show them a code: flyleaf pair NAME");
 	}
 	json_decref(reply);
 	return r;
@@ -120,7 +121,7 @@ static void print_details(const json_t *c)
 	printf("\nstate           %s\nmode            ", state_words(c));
 	for (size_t i = 0; i < COUNT_OF(modes); i++) {
 		if (strcmp(modes[i].mode, client_text(c, "mode")) == 0)
-			fputs(modes[i].text, stdout);
+			prose_put(stdout, 16, 16, modes[i].text);
 	}
 	printf("\nsafety number   ");
 	show_name(stdout, span_str(client_text(c, "safety")));
@@ -129,8 +130,8 @@ static void print_details(const json_t *c)
 	printf(client_flag(c, "by_code") ? ", by a code\n" : ", by two QR codes\n");
 	printf("waiting         %lld\n", (long long)client_number(c, "waiting"));
 	if (client_flag(c, "by_code"))
-		puts("\nWho records everything now and has a quantum computer one day could read it then.\n"
-		     "Pairing with two cameras (flyleaf pair NAME --both) is safe from that.");
+		prose(stdout, "\nWho records everything now and has a quantum computer one day could read it "
+		              "then. Pairing with two cameras (flyleaf pair NAME --both) is safe from that.");
 }
 
 int command_show(const struct command_line *line)

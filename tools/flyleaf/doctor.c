@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "store/vault.h"
+#include "tools/flyleaf/prose.h"
 #include "tools/flyleaf/report.h"
 #include "tools/flyleaf/term.h"
 
@@ -31,7 +32,8 @@ enum verdict { GOOD, WEAK, UNKNOWN };
 enum {
 	MEMLOCK_MIN = 1 << 20, /* bytes: what the node locks in memory besides Argon2id */
 	CLOCK_MIN = 2024,      /* years */
-	CLOCK_MAX = 2090
+	CLOCK_MAX = 2090,
+	MEND_INDENT = 6
 };
 
 struct finding {
@@ -385,12 +387,16 @@ int command_doctor(const struct command_line *line)
 		term_style(stdout, verdicts[f.verdict].style);
 		fputs(verdicts[f.verdict].word, stdout);
 		term_style(stdout, TERM_PLAIN);
-		printf("  %s\n", f.what);
-		if (f.mend != NULL)
-			printf("      %s\n", f.mend);
+		fputs("  ", stdout);
+		prose_put(stdout, MEND_INDENT, MEND_INDENT, f.what);
+		if (f.mend != NULL) {
+			printf("\n%*s", MEND_INDENT, "");
+			prose_put(stdout, MEND_INDENT, MEND_INDENT, f.mend);
+		}
+		putchar('\n');
 	}
 	if (weak == 0)
-		puts("\nNothing on this system weakens Flyleaf, as far as can be seen from here.");
+		prose(stdout, "\nNothing on this system weakens Flyleaf, as far as can be seen from here.");
 	else
 		printf("\n%u of these can be made better.\n", weak);
 	return weak == 0 ? EXIT_DONE : EXIT_REFUSED;

@@ -19,6 +19,7 @@
 #include "node/process.h"
 #include "store/vault.h"
 #include "tools/flyleaf/passphrase.h"
+#include "tools/flyleaf/prose.h"
 #include "tools/flyleaf/report.h"
 #include "tools/flyleaf/show.h"
 #include "tools/flyleaf/term.h"
@@ -43,17 +44,17 @@ static enum slots_profile profile_for_this_machine(void)
 
 static void suggest(void)
 {
-	uint8_t words[SUGGESTED_WORDS * (WORDS_LEN_MAX + 1)];
+	uint8_t words[SUGGESTED_WORDS * (WORDS_LEN_MAX + 1)] = { 0 }; /* the last byte stays so */
 	struct writer w = WRITER_ON(words);
-	struct span said;
 
 	words_suggest(&w, random_system(), SUGGESTED_WORDS);
-	said = writer_done(&w);
-	printf("Choose a pass-phrase. It opens your vault, and nobody can bring it back.\n"
-	       "Six everyday words are strong, and easier to keep than signs. These were chosen by chance "
-	       "just now:\n\n"
-	       "        %.*s\n\nTake these, or words of your own.\n\n",
-	       (int)said.len, (const char *)said.p);
+	(void)writer_done(&w);
+	prose(stdout, "Choose a pass-phrase. It opens your vault, and nobody can bring it back.\n"
+	              "Six everyday words are strong, and easier to keep than signs. These were chosen by "
+	              "chance just now:\n");
+	printf("        ");
+	prose_put(stdout, 8, 8, (const char *)words);
+	prose(stdout, "\n\nTake these, or words of your own.\n");
 	fflush(stdout);
 	sodium_memzero(words, sizeof(words));
 }
@@ -170,11 +171,7 @@ static int is_free(const struct command_line *line)
 
 static void print_made(const struct command_line *line)
 {
-	char *operand = line->home_given ? show_operand(span_str(line->home)) : NULL;
-
-	printf("The vault is made, in %s.\nOpen it with: flyleaf run%s%s\n", line->home,
-	       operand != NULL ? " --home " : "", operand != NULL ? operand : "");
-	free(operand);
+	prose(stdout, "The vault is made, in %s.\nOpen it with: flyleaf run", line->home);
 }
 
 int command_init(const struct command_line *given)

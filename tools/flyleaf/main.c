@@ -18,8 +18,10 @@
 
 #include "node/process.h"
 #include "tools/flyleaf/command.h"
+#include "tools/flyleaf/prose.h"
 #include "tools/flyleaf/report.h"
 #include "tools/flyleaf/show.h"
+#include "tools/flyleaf/term.h"
 
 enum given {
 	OPT_HOME = 256,
@@ -68,8 +70,7 @@ static const struct command {
 } commands[] = {
 	{ "init", "", 0, 0, TAKES(OPT_PLACES) | TAKES(OPT_PASSPHRASE_FD), command_init, "make a vault",
 	  "The pass-phrase is asked twice, and a good one is suggested. Nobody can bring it back: not we, "
-	  "not the\n"
-	  "other people. It is never given as an argument." },
+	  "not the other people. It is never given as an argument." },
 	{ "run", "", 0, 0, TAKES(OPT_PASSPHRASE_FD) | TAKES(OPT_INTERFACES), command_run,
 	  "open the vault and be reachable until Ctrl-C or `flyleaf lock`",
 	  "Stays in this terminal; the other commands talk to it from another one." },
@@ -79,13 +80,12 @@ static const struct command {
 	{ "join", "NAME [CODE|PICTURE|-]", 1, NAMES_ANY, 0, command_join,
 	  "enter the code that the other device shows",
 	  "CODE is what was said (a number and three words; small slips are mended), or the text below a QR "
-	  "code;\n"
+	  "code; "
 	  "PICTURE is a PNG, JPEG or PNM file of the QR code; with - or nothing the code is asked for." },
 	{ "confirm", "NAME", 1, 1, TAKES(OPT_NUMBER), command_confirm,
 	  "say that the safety numbers are the same, after `pair` or `join`",
 	  "With --number it compares by itself, without a question: the first two groups on the other "
-	  "screen, as\n"
-	  "12345-67890. Where they differ, the contact is removed." },
+	  "screen, as 12345-67890. Where they differ, the contact is removed." },
 	{ "contacts", "", 0, 0, TAKES(OPT_JSON), command_contacts, "everybody, and who is here", NULL },
 	{ "show", "NAME", 1, 1, TAKES(OPT_JSON), command_show, "one contact, with the safety number", NULL },
 	{ "mode", "NAME call|answer|silent", 2, 2, 0, command_mode, "who speaks first",
@@ -98,20 +98,17 @@ static const struct command {
 	  "On this device. On a terminal it asks first." },
 	{ "again", "NAME", 1, 1, 0, command_again, "consent to a contact that asks to start again",
 	  "A contact asks so after its device was restored from a copy. Make sure first that it is the "
-	  "person:\n"
-	  "by their voice, or in a room." },
+	  "person: by their voice, or in a room." },
 	{ "send", "NAME [TEXT|-]", 1, 2, 0, command_send,
 	  "send a message; without TEXT, or with -, from standard input",
 	  "TEXT as an argument can be seen in the list of processes and stays in the shell's history. `-` "
-	  "and\n"
-	  "`flyleaf chat` have neither fault. A message that cannot arrive now waits." },
+	  "and `flyleaf chat` have neither fault. A message that cannot arrive now waits." },
 	{ "read", "[NAME]", 0, 1, TAKES(OPT_FOLLOW) | TAKES(OPT_JSON), command_read,
 	  "the messages, of one contact or of all",
 	  "What is printed stays in the terminal's scroll-back; `flyleaf chat` leaves nothing there." },
 	{ "chat", "NAME", 1, 1, 0, command_chat, "write to each other, live",
 	  "On a terminal it leaves nothing in the scroll-back. Enter sends, Ctrl-D leaves; Ctrl-C keeps a "
-	  "line that\n"
-	  "is not sent, and drops it when pressed twice." },
+	  "line that is not sent, and drops it when pressed twice." },
 	{ "look", "", 0, 0, 0, command_look, "look for my worker: call everybody for two minutes", NULL },
 	{ "status", "", 0, 0, TAKES(OPT_JSON), command_status,
 	  "who is here, what waits, which carriers work and why not", NULL },
@@ -129,31 +126,76 @@ static const struct command *find_command(const char *word)
 	return NULL;
 }
 
+static bool is_word(struct span word)
+{
+	for (size_t i = 0; i < COUNT_OF(commands); i++) {
+		if (span_equal(word, span_str(commands[i].word)))
+			return true;
+	}
+	return false;
+}
+
+static unsigned help_columns(void)
+{
+	const unsigned width = term_width(stdout);
+
+	return width > 0 ? width : PROSE_COLUMNS_USUAL;
+}
+
 static bool takes(const struct command *c, enum given option)
 {
 	return option == OPT_HOME || option == OPT_HELP || option == OPT_VERSION ||
 	       (c->takes & TAKES(option)) != 0;
 }
 
+/* Names at the left, what they mean at the right; on a narrow terminal below them. */
+static void print_row(unsigned column, const char *name, const char *text)
+{
+	const unsigned columns = help_columns();
+
+	if (columns < column + 40) {
+		printf("  %s\n      ", name);
+		column = 6;
+	} else {
+		printf("  %-*s", (int)column - 2, name);
+	}
+	prose_fill(stdout, columns, column, column, text);
+	putchar('\n');
+}
+
+static void print_paragraph(unsigned indent, const char *text)
+{
+	printf("%*s", (int)indent, "");
+	prose_fill(stdout, help_columns(), indent, indent, text);
+	putchar('\n');
+}
+
 static int help(void)
 {
-	puts("flyleaf: write to each other when you are near, with nothing in between\n\n"
-	     "    flyleaf WORD [OPTIONS]\n");
-	for (size_t i = 0; i < COUNT_OF(commands); i++)
-		printf("  %-10s%-24s %s\n", commands[i].word, commands[i].operands, commands[i].text);
-	puts("  help      [WORD]                   this, or more about one word\n\n"
-	     "  --home DIR before or after any word chooses the folder of the vault.\n\n"
-	     "Begin with: flyleaf init; flyleaf run; and in a second terminal: flyleaf pair NAME\n"
-	     "The manual: man flyleaf");
+	char name[64];
+
+	print_paragraph(0, "flyleaf: write to each other when you are near, with nothing in between\n");
+	puts("    flyleaf WORD [OPTIONS]\n");
+	for (size_t i = 0; i < COUNT_OF(commands); i++) {
+		snprintf(name, sizeof(name), "%-9s %s", commands[i].word, commands[i].operands);
+		print_row(37, name, commands[i].text);
+	}
+	print_row(37, "help      [WORD]", "this, or more about one word");
+	print_paragraph(0,
+	                "\n--home DIR before or after any word chooses the folder of the vault.\n\n"
+	                "Begin with: flyleaf init; flyleaf run; and in a second terminal: flyleaf pair NAME\n"
+	                "The manual: man flyleaf");
 	return 0;
 }
 
 static int help_command(const struct command *c)
 {
-	printf("flyleaf %s%s%s [OPTIONS]\n\n  %s\n", c->word, c->operands[0] != '\0' ? " " : "", c->operands,
-	       c->text);
-	if (c->more != NULL)
-		printf("\n%s\n", c->more);
+	printf("flyleaf %s%s%s [OPTIONS]\n\n", c->word, c->operands[0] != '\0' ? " " : "", c->operands);
+	print_paragraph(2, c->text);
+	if (c->more != NULL) {
+		putchar('\n');
+		print_paragraph(0, c->more);
+	}
 	puts("\nOptions:");
 	for (size_t i = 0; i < COUNT_OF(options); i++) {
 		char name[40];
@@ -162,7 +204,7 @@ static int help_command(const struct command *c)
 			continue;
 		snprintf(name, sizeof(name), "--%s%s%s", options[i].name, options[i].value != NULL ? " " : "",
 		         options[i].value != NULL ? options[i].value : "");
-		printf("  %-20s %s\n", name, options[i].text);
+		print_row(23, name, options[i].text);
 	}
 	return 0;
 }
@@ -335,6 +377,7 @@ int main(int argc, char **argv)
 	if (sodium_init() < 0)
 		return report_err(ERR_SYSTEM, "starting");
 	p.line.home = default_home();
+	prose_begin(NULL, is_word); /* what is said about words is for every folder */
 	r = parse(&p, argc, argv);
 	if (r != 0)
 		return r;
@@ -354,6 +397,7 @@ int main(int argc, char **argv)
 		return usage("See: flyleaf help", "there is no word ", word);
 	if ((p.given & TAKES(OPT_HELP)) != 0)
 		return help_command(c);
+	prose_begin(p.line.home_given ? show_operand(span_str(p.line.home)) : NULL, is_word);
 	p.line.names++;
 	p.line.names_len--;
 	r = check(c, &p);

@@ -17,6 +17,7 @@
 
 #include "tools/flyleaf/client.h"
 #include "tools/flyleaf/picture.h"
+#include "tools/flyleaf/prose.h"
 #include "tools/flyleaf/report.h"
 #include "tools/flyleaf/show.h"
 #include "tools/flyleaf/term.h"
@@ -64,17 +65,19 @@ static void show_words(const struct pairing *p, const char *code)
 	term_style(stdout, TERM_BOLD);
 	show_name(stdout, span_str(code));
 	term_style(stdout, TERM_PLAIN);
-	printf("\n\nOn the other device they enter them, after this, with the name that they want to give "
-	       "you:\n\n"
-	       "    flyleaf join NAME\n\nThe code serves %s once, for ten minutes. Ctrl-C stops it.\n",
-	       p->shown);
+	/* No --home of ours: it is the other person's command. */
+	puts("\n");
+	prose(stdout,
+	      "On the other device they enter them, after this, with the name that they want to give you:");
+	puts("\n    flyleaf join NAME\n");
+	prose(stdout, "The code serves %s once, for ten minutes. Ctrl-C stops it.", p->shown);
 }
 
 static int show_picture(const char *text, const char *what)
 {
 	int r;
 
-	printf("%s\n\n", what);
+	prose(stdout, "%s\n", what);
 	r = picture_print(stdout, text);
 	if (r != 0)
 		return report_err(r, "drawing the QR code");
@@ -88,27 +91,29 @@ static void show_safety(const struct pairing *p)
 	term_style(stdout, TERM_BOLD);
 	show_name(stdout, span_str(p->safety));
 	term_style(stdout, TERM_PLAIN);
-	printf("\n\nRead it to each other. The first two groups are enough.\n");
+	puts("\n");
+	prose(stdout, "Read it to each other. The first two groups are enough.");
 }
 
 static void say_met(const struct pairing *p)
 {
 	term_style(stdout, TERM_GOOD);
-	printf("%s is your contact now.", p->shown);
+	prose(stdout, "%s is your contact now.", p->shown);
 	term_style(stdout, TERM_PLAIN);
-	printf(" You can write once the other person has confirmed the number too.\n"
-	       "You answer when %s calls. One of you two has to be the one who calls; to be that: flyleaf "
-	       "mode "
-	       "%s call\n",
-	       p->shown, p->operand);
+	prose(stdout,
+	      "You can write once the other person has confirmed the number too. You answer when %s calls. "
+	      "One of you two has to be the one who calls; to be that: flyleaf mode %s call",
+	      p->shown, p->operand);
 }
 
 static void say_later(const struct pairing *p)
 {
-	printf("Nothing can be written before the numbers were compared. When they were:\n\n"
-	       "    flyleaf confirm %s --number NNNNN-NNNNN     (the first two groups on the other screen)\n"
-	       "    flyleaf forget %s                           (they are not the same)\n",
-	       p->operand, p->operand);
+	prose(stdout,
+	      "Nothing can be written before the numbers were compared. When the first two groups on the "
+	      "other "
+	      "screen are the same:\n\n    flyleaf confirm %s --number NNNNN-NNNNN\n\nWhen they are not:\n\n"
+	      "    flyleaf forget %s",
+	      p->operand, p->operand);
 }
 
 /* ---- The steps ------------------------------------------------------------- */
@@ -154,9 +159,9 @@ static void end_hint(struct pairing *p)
 
 static void say_nobody_yet(void)
 {
-	puts("Nobody was found yet. Is it the code that the other screen shows now, and are both on the "
-	     "same\n"
-	     "network? See: flyleaf status. Ctrl-C stops it.");
+	prose(stdout,
+	      "Nobody was found yet. Is it the code that the other screen shows now, and are both on the "
+	      "same network? See: flyleaf status. Ctrl-C stops it.");
 	fflush(stdout);
 }
 
@@ -260,8 +265,11 @@ static int read_other(char out[static CODE_TEXT_MAX + 1], struct pairing *p)
 	char typed[CODE_TEXT_MAX + 1];
 
 	do {
-		printf("\nNow read the other screen. Enter the text below its code, or the name of a "
-		       "picture of it: ");
+		putchar('\n');
+		prose_put(
+		        stdout, 0, 0,
+		        "Now read the other screen. Enter the text below its code, or the name of a picture "
+		        "of it: ");
 		fflush(stdout);
 		if (term_line(typed, sizeof(typed), p->signals) < 0) {
 			fputc('\n', stdout);
@@ -301,11 +309,13 @@ static int pair_show(struct pairing *p, bool qr)
 
 	if (r != 0)
 		return r;
-	if (qr)
-		r = show_picture(client_text(reply, "qr"), "The other device reads this code:  flyleaf join "
-		                                           "NAME PICTURE  (or the text below it)");
-	else
+	if (qr) {
+		puts("On the other device:\n\n    flyleaf join NAME PICTURE\n");
+		r = show_picture(client_text(reply, "qr"),
+		                 "PICTURE is a photo of this code; the text below it will do too:");
+	} else {
 		show_words(p, client_text(reply, "code"));
+	}
 	json_decref(reply);
 	return r;
 }

@@ -4,18 +4,24 @@
 #include <stdio.h>
 
 #include "node/base/common.h"
+#include "tools/flyleaf/prose.h"
 
-/* Enough for a name of 256 bytes or a path of a usual length; a longer one is cut when it is said again. */
-enum { LAST_MAX = 1024 };
+enum { INDENT = 2 };
 
-static char last[LAST_MAX];
+static char last[PROSE_LEN_MAX], last_next[PROSE_LEN_MAX];
 
-__attribute__((format(printf, 2, 0))) static void keep(const char *next, const char *what, va_list args)
+static void say_last(void)
 {
-	int n = vsnprintf(last, sizeof(last), what, args);
+	static const char begin[] = "flyleaf: ";
 
-	if (next != NULL && n >= 0 && (size_t)n < sizeof(last))
-		snprintf(last + n, sizeof(last) - (size_t)n, "\n  %s", next);
+	fputs(begin, stderr);
+	prose_put(stderr, (unsigned)strlen(begin), INDENT, last);
+	fputc('\n', stderr);
+	if (last_next[0] == '\0')
+		return;
+	fprintf(stderr, "%*s", INDENT, "");
+	prose_put(stderr, INDENT, INDENT, last_next);
+	fputc('\n', stderr);
 }
 
 int report(enum report_exit code, const char *next, const char *what, ...)
@@ -23,23 +29,18 @@ int report(enum report_exit code, const char *next, const char *what, ...)
 	va_list args;
 
 	fflush(stdout);
-	fputs("flyleaf: ", stderr);
 	va_start(args, what);
-	vfprintf(stderr, what, args);
+	vsnprintf(last, sizeof(last), what, args);
 	va_end(args);
-	fputc('\n', stderr);
-	if (next != NULL)
-		fprintf(stderr, "  %s\n", next);
-	va_start(args, what);
-	keep(next, what, args);
-	va_end(args);
+	snprintf(last_next, sizeof(last_next), "%s", next != NULL ? next : "");
+	say_last();
 	return code;
 }
 
 void report_again(void)
 {
 	if (last[0] != '\0')
-		fprintf(stderr, "flyleaf: %s\n", last);
+		say_last();
 }
 
 int report_err(int err, const char *doing)

@@ -3,13 +3,31 @@
  */
 #include "tools/flyleaf/command.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "tools/flyleaf/client.h"
+#include "tools/flyleaf/prose.h"
 #include "tools/flyleaf/report.h"
 #include "tools/flyleaf/show.h"
 #include "tools/flyleaf/term.h"
+
+enum { COLUMN = 16 };
+
+/* What there is to say under a label at the left. */
+__attribute__((format(printf, 2, 3))) static void row(const char *label, const char *text, ...)
+{
+	char whole[PROSE_LEN_MAX];
+	va_list args;
+
+	va_start(args, text);
+	vsnprintf(whole, sizeof(whole), text, args);
+	va_end(args);
+	printf("%-*s", COLUMN, label);
+	prose_put(stdout, COLUMN, COLUMN, whole);
+	putchar('\n');
+}
 
 static void print_carriers(const json_t *status)
 {
@@ -27,8 +45,12 @@ static void print_carriers(const json_t *status)
 		printf("%-14s  %s", what, works ? "works" : "does not work");
 		term_style(stdout, TERM_PLAIN);
 		if (client_text(carrier, "why")[0] != '\0') {
+			char *why = show_plain(span_str(client_text(carrier, "why")));
+
 			fputs(": ", stdout);
-			show_name(stdout, span_str(client_text(carrier, "why")));
+			prose_put(stdout, COLUMN + (unsigned)strlen("does not work: "), COLUMN,
+			          why != NULL ? why : "");
+			free(why);
 		}
 		putchar('\n');
 	}
@@ -37,12 +59,13 @@ static void print_carriers(const json_t *status)
 /* A line about one contact that the person should do something about, with the word that does it. */
 static void print_call_to(const char *label, const json_t *contact, const char *what, const char *word)
 {
+	char *name = show_plain(span_str(client_text(contact, "name")));
 	char *operand = show_operand(span_str(client_text(contact, "name")));
 
-	printf("%-16s", label);
-	show_name(stdout, span_str(client_text(contact, "name")));
-	printf(": %s: flyleaf %s %s\n", what, word, operand != NULL ? operand : "NAME");
+	row(label, "%s: %s: flyleaf %s %s", name != NULL ? name : "", what, word,
+	    operand != NULL ? operand : "NAME");
 	free(operand);
+	free(name);
 }
 
 /* The usual reason why two who are near do not find each other: each waits for the other. */
@@ -77,13 +100,12 @@ static void print_people(const json_t *contacts, bool looking)
 	if (here > 0)
 		putchar('\n');
 	else if (json_array_size(contacts) == 0)
-		puts("here now        nobody: you have no contacts yet. Meet somebody, then: flyleaf pair "
-		     "NAME");
+		row("here now", "nobody: you have no contacts yet. Meet somebody, then: flyleaf pair NAME");
 	else
 		printf("here now        nobody of %zu\n", json_array_size(contacts));
 	if (here == 0 && !looking && nobody_is_called(contacts))
-		puts("calling         nobody: you answer when you are called, and somebody has to begin. To "
-		     "call somebody: flyleaf mode NAME call; everybody, for two minutes: flyleaf look");
+		row("calling", "nobody: you answer when you are called, and somebody has to begin. To call "
+		               "somebody: flyleaf mode NAME call; everybody, for two minutes: flyleaf look");
 	json_array_foreach(contacts, i, contact)
 	{
 		if (client_flag(contact, "asks_again"))
@@ -98,11 +120,11 @@ static void print_people(const json_t *contacts, bool looking)
 static void print_room(const char *room)
 {
 	if (strcmp(room, "low") == 0)
-		puts("disk            is nearly full: nothing more is taken from others until there is room; "
-		     "they keep it and send it then");
+		row("disk", "is nearly full: nothing more is taken from others until there is room; "
+		            "they keep it and send it then");
 	else if (strcmp(room, "none") == 0)
-		puts("disk            is full: nothing is sent or taken until there is room; "
-		     "everything up to now is there");
+		row("disk", "is full: nothing is sent or taken until there is room; everything up to now is "
+		            "there");
 }
 
 int command_status(const struct command_line *line)
@@ -126,14 +148,13 @@ int command_status(const struct command_line *line)
 		print_carriers(status);
 		print_people(json_object_get(contacts, "contacts"), client_flag(status, "looking"));
 		if (client_text(status, "report")[0] != '\0')
-			printf("vault           %s\n", client_text(status, "report"));
+			row("vault", "%s", client_text(status, "report"));
 		print_room(client_text(status, "room"));
 		if (client_flag(status, "looking"))
-			puts("looking         for your worker");
+			row("looking", "for your worker");
 		if (client_flag(status, "clock_wrong"))
-			puts("clock           is earlier than it once was: nothing is answered by itself. "
-			     "Set it, then look: "
-			     "flyleaf look");
+			row("clock", "is earlier than it once was: nothing is answered by itself. "
+			             "Set it, then look: flyleaf look");
 	}
 	json_decref(status);
 	json_decref(contacts);

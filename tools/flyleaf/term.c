@@ -28,13 +28,18 @@ bool term_is_interactive(void)
 	return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
 }
 
-unsigned term_columns(void)
+unsigned term_width(FILE *out)
 {
 	struct winsize size;
 
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
-		return 80;
-	return size.ws_col;
+	return ioctl(fileno(out), TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+unsigned term_columns(void)
+{
+	unsigned width = term_width(stdout);
+
+	return width > 0 ? width : 80;
 }
 
 int term_signals(void)

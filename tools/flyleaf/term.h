@@ -20,6 +20,9 @@ bool term_is_interactive(void);
 /* Columns of standard output; 80 where that is not known. */
 unsigned term_columns(void);
 
+/* Columns of the terminal that out goes to; 0 where it is none, or does not say. */
+unsigned term_width(FILE *out);
+
 /* From here on SIGINT, SIGTERM, SIGHUP and SIGQUIT no longer end the process but make the descriptor that is
  * returned readable (one for the process, closed at its end). Less than 0: ERR_SYSTEM. */
 must_check int term_signals(void);
