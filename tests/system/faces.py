@@ -665,6 +665,7 @@ def a_node_is_alone_and_can_be_locked(home):
     person.sees("Pass-phrase")
     person.types("correct horse\n")
     person.sees("Open.")
+    person.sees("second one: flyleaf pair NAME")
     end = time.monotonic() + LIMIT
     while script(home, "status")[0] != 0:
         assert time.monotonic() < end

@@ -18,6 +18,7 @@
 #include "node/process.h"
 #include "store/vault.h"
 #include "tools/flyleaf/passphrase.h"
+#include "tools/flyleaf/prose.h"
 #include "tools/flyleaf/report.h"
 #include "tools/flyleaf/term.h"
 
@@ -218,6 +219,9 @@ static int serve(struct run *r)
 	int e;
 
 	puts("Open. Ctrl-C locks.");
+	if (isatty(STDOUT_FILENO))
+		prose(stdout, "Leave this terminal open. In a second one: flyleaf pair NAME, flyleaf chat NAME, "
+		              "flyleaf status");
 	fflush(stdout);
 	e = loop_run(&options);
 	if (e == 0 && !r->read_only && vault_store(r->vault) != NULL)
