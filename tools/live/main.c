@@ -700,7 +700,9 @@ int main(int argc, char **argv)
 		}
 	}
 	if (o.scenario == NULL) {
-		fputs(usage, stderr);
+		fputs("flyleaf-sim: live needs a scenario, as tools/sim/scenarios/street.sim; see "
+		      "flyleaf-sim live --help\n",
+		      stderr);
 		return 2;
 	}
 	if (sodium_init() < 0)

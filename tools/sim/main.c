@@ -265,6 +265,8 @@ static int run(const struct options *o)
 		report_print(plan_report(p), stdout);
 	if (o->hash)
 		print_hash(how.log);
+	if (fine && !o->report && !logged && o->html == NULL)
+		puts("Nothing was broken. What happened says --report, --log - or --html FILE.");
 	if (!fine)
 		say_broken(o, plan_world(p));
 	if (o->html != NULL && !write_page(o, &s, p, &story))
@@ -324,8 +326,18 @@ static int live(char **argv)
 	return EXIT_USAGE;
 }
 
+static int not_understood(const char *what, const char *more)
+{
+	fprintf(stderr, "flyleaf-sim: %s%s; see flyleaf-sim --help\n", what, more);
+	return EXIT_USAGE;
+}
+
 int main(int argc, char **argv)
 {
+	static const struct {
+		const char *word;
+		int (*command)(const struct options *o);
+	} of_scenario[] = { { "run", run }, { "show", show }, { "check", check } };
 	struct options o = {
 		.seed = 1,
 		.soak = { .budget_us = 60000000, .jobs = 1, .seed_from = 1, .seeds_max = UINT64_MAX },
@@ -340,16 +352,22 @@ int main(int argc, char **argv)
 		}
 	if (!read_options(&o, argc, argv))
 		return EXIT_USAGE;
-	if (o.command != NULL && strcmp(o.command, "soak") == 0 && o.scenario == NULL) {
+	if (o.command == NULL)
+		return not_understood("nothing is to be done", "");
+	if (strcmp(o.command, "soak") == 0) {
+		if (o.scenario != NULL)
+			return not_understood("soak makes its own scenarios; it does not take ", o.scenario);
 		o.soak.watcher = watch_nonces;
 		return soak(&o.soak);
 	}
-	if (o.command != NULL && strcmp(o.command, "run") == 0 && o.scenario != NULL)
-		return run(&o);
-	if (o.command != NULL && strcmp(o.command, "show") == 0 && o.scenario != NULL)
-		return show(&o);
-	if (o.command != NULL && strcmp(o.command, "check") == 0 && o.scenario != NULL)
-		return check(&o);
-	fputs(usage, stderr);
-	return EXIT_USAGE;
+	for (size_t i = 0; i < COUNT_OF(of_scenario); i++) {
+		if (strcmp(o.command, of_scenario[i].word) != 0)
+			continue;
+		if (o.scenario == NULL)
+			return not_understood(
+			        o.command,
+			        " needs a scenario: a file, as tools/sim/scenarios/household.sim, or random");
+		return of_scenario[i].command(&o);
+	}
+	return not_understood("there is no command ", o.command);
 }
