@@ -265,6 +265,21 @@ def nothing_is_coloured_off_a_terminal(home):
     assert person.ends() == 0 and "\033" not in person.shown
 
 
+def an_answer_that_is_lost_is_no_success(home):
+    replies, kept = conversation({"text": "x" * 5000}, {"text": "y" * 9000})
+    node = Node(home, replies)
+    for words in (["help"], ["help", "send"], ["--version"], ["contacts"], ["read"], ["read", "Ana", "--json"], ["read", "--follow"]):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([FLYLEAF, *at(home)[0], *words], stdout=full, stderr=subprocess.PIPE, timeout=LIMIT, env=at(home)[1])
+        assert done.returncode == 8 and b"writing the answer" in done.stderr, (words, done)
+    follow = subprocess.Popen([FLYLEAF, "read", "--follow"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=at(home)[1])
+    follow.stdout.readline()
+    follow.stdout.close()  # as head does: the next message finds nobody
+    kept.append({"position": 2, "own": False, "text": "new one", "claimed": 0, "arrived": 0})
+    node.tell({"event": "message", "name": "Ana", "from": 2})
+    assert follow.wait(LIMIT) == 130 and follow.stderr.read() == b""
+
+
 # ---- Pairing -----------------------------------------------------------------
 
 def pairing_asks_for_the_number(home):
@@ -689,7 +704,7 @@ def ctrl_c_at_the_phrase_mends_the_terminal(home):
 
 TESTS = [what_is_not_understood_is_said, help_is_everywhere, without_a_node_it_says_what_to_do,
          a_node_of_another_user_is_told_nothing,
-         a_narrow_terminal_breaks_between_words, what_is_to_be_pasted_names_the_folder, nothing_is_coloured_off_a_terminal, pairing_asks_for_the_number, numbers_that_differ_end_it,
+         a_narrow_terminal_breaks_between_words, what_is_to_be_pasted_names_the_folder, nothing_is_coloured_off_a_terminal, an_answer_that_is_lost_is_no_success, pairing_asks_for_the_number, numbers_that_differ_end_it,
          a_name_of_two_words_is_quoted, a_wrong_text_does_not_end_two_codes, nobody_is_not_looked_for,
          who_is_here_is_not_looked_for, status_says_what_can_be_done,
          status_says_that_nobody_calls, a_code_that_is_not_given_is_asked_for, a_code_that_is_none_is_asked_for_again, ctrl_c_cancels_a_pairing, a_code_that_fails_is_said, without_a_terminal_confirm_compares,

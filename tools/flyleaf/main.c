@@ -185,7 +185,7 @@ static int help(void)
 	                "\n--home DIR before or after any word chooses the folder of the vault.\n\n"
 	                "Begin with: flyleaf init; flyleaf run; and in a second terminal: flyleaf pair NAME\n"
 	                "The manual: man flyleaf");
-	return 0;
+	return report_written();
 }
 
 static int help_command(const struct command *c)
@@ -206,7 +206,7 @@ static int help_command(const struct command *c)
 		         options[i].value != NULL ? options[i].value : "");
 		print_row(23, name, options[i].text);
 	}
-	return 0;
+	return report_written();
 }
 
 /* what, then which as it was given. */
@@ -363,7 +363,7 @@ int main(int argc, char **argv)
 	struct parsed p = { .line = { .passphrase_fd = -1 } };
 	const struct command *c;
 	const char *word;
-	int r;
+	int r, written;
 
 	setlocale(LC_CTYPE, "C.UTF-8");
 	signal(SIGPIPE, SIG_IGN);
@@ -382,7 +382,7 @@ int main(int argc, char **argv)
 	if (r != 0)
 		return r;
 	if ((p.given & TAKES(OPT_VERSION)) != 0)
-		return puts("flyleaf " FLYLEAF_VERSION) < 0;
+		return puts("flyleaf " FLYLEAF_VERSION) < 0 ? EXIT_SYSTEM : report_written();
 	if (p.line.names_len == 0 && (p.given & TAKES(OPT_HELP)) == 0)
 		return report(EXIT_USAGE, "See: flyleaf help", "what should be done?");
 	word = p.line.names_len > 0 ? p.line.names[0] : "help";
@@ -403,7 +403,6 @@ int main(int argc, char **argv)
 	r = check(c, &p);
 	if (r == 0)
 		r = c->run(&p.line);
-	if (fflush(stdout) != 0 && r == 0)
-		r = report_err(err_from_errno(errno), "writing the answer");
-	return r;
+	written = report_written();
+	return r != 0 ? r : written;
 }

@@ -1,5 +1,6 @@
 #include "tools/flyleaf/report.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -72,4 +73,16 @@ int report_err(int err, const char *doing)
 	}
 	return report(EXIT_SYSTEM, "Try again; if it stays, look at: flyleaf doctor", "%s: %s", doing,
 	              err_str(err));
+}
+
+int report_written(void)
+{
+	int failed = ferror(stdout) ? EIO : 0; /* earlier: why is not known any more */
+
+	if (fflush(stdout) != 0)
+		failed = errno;
+	clearerr(stdout); /* said once */
+	if (failed == EPIPE)
+		return EXIT_INTERRUPTED;
+	return failed != 0 ? report_err(err_from_errno(failed), "writing the answer") : 0;
 }

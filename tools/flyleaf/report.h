@@ -29,4 +29,8 @@ void report_again(void);
 /* The same for an enum err of ours, with what was being done. */
 int report_err(int err, const char *doing);
 
+/* Gives out what was printed on stdout. Returns 0, or the exit code where it could not be written; a reader
+ * who went away (| head) is no news to anybody. */
+int report_written(void);
+
 #endif

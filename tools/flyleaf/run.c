@@ -220,8 +220,9 @@ static int serve(struct run *r)
 
 	puts("Open. Ctrl-C locks.");
 	if (isatty(STDOUT_FILENO))
-		prose(stdout, "Leave this terminal open. In a second one: flyleaf pair NAME, flyleaf chat NAME, "
-		              "flyleaf status");
+		prose(stdout,
+		      "Leave this terminal open. In a second one: flyleaf pair NAME, flyleaf chat NAME, "
+		      "flyleaf status");
 	fflush(stdout);
 	e = loop_run(&options);
 	if (e == 0 && !r->read_only && vault_store(r->vault) != NULL)

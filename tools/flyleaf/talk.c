@@ -118,10 +118,11 @@ static int read_on(struct reading *r, const char *name)
 {
 	int64_t next = client_number(r->shown, name);
 	int e = talk_each(r->client, name, next, 0, &next, print_each, (void *)(uintptr_t)r->line);
+	int written;
 
 	json_object_set_new(r->shown, name, json_integer(next));
-	fflush(stdout);
-	return e;
+	written = report_written();
+	return e != 0 ? e : written;
 }
 
 static int read_all(struct reading *r)
