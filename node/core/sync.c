@@ -33,7 +33,10 @@
 #include "store/skipped.h"
 
 enum { PROTOCOL_VERSION = 1 };
-enum { REPEATED = 1 };        /* outcome of take_repeat() */
+enum { REPEATED = 1 }; /* outcome of take_repeat() */
+enum {
+	REPEATS_LOOKED_AT = 65536
+};                            /* the newest messages only: a contact can ask for a re-init again and again */
 enum { PACKED_PER_TURN = 8 }; /* envelopes made in one transaction for one contact */
 
 void sync_begin(struct sync *y)
@@ -168,7 +171,7 @@ static int renumber(struct node *n, struct contact *c, const struct frame_state 
 	v->handed = v->sent;
 	v->received = MAX(v->received, peer->sent);
 	v->may_repeat = true;
-	v->repeats = 0;
+	v->repeats = MAX(c->next_position - REPEATS_LOOKED_AT, 0);
 	v->stored_before = v->packed;
 	return messages_count_own(n->store, c->record.id, v->stored_before, c->next_position, &c->waiting);
 }

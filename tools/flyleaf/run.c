@@ -138,7 +138,7 @@ static int open_vault(struct run *r)
 		return report_vault(e, r->line);
 	if (r->memory_not_locked && !r->keys_not_locked && isatty(STDERR_FILENO))
 		report(EXIT_DONE, "This is usual. Whether it matters here says: flyleaf doctor",
-		       "the keys are locked in memory; the rest could be swapped out");
+		       "only the keys of the vault are locked in memory; the rest could be swapped out");
 	do {
 		e = try_once(r);
 	} while (e == EXIT_PASSPHRASE && --tries > 0);
