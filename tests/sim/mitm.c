@@ -8,6 +8,8 @@
  *
  * Everything follows from a seed: MITM_SEED=N repeats what a failure names. FLYLEAF_FULL=1: fifty times the
  * guesses.
+ *
+ *     mitm [TEST]     without a name: all of them
  */
 #include <sodium.h>
 #include <stdio.h>
@@ -901,7 +903,7 @@ static int end(void **state)
 	return 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_flight_of_a_spoken_code),
@@ -916,5 +918,7 @@ int main(void)
 		cmocka_unit_test(somebody_is_faster),
 	};
 
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, begin, end);
 }

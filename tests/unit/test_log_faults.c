@@ -5,6 +5,8 @@
  * alone or with all that follow. Whatever happens: an enum err, no crash, no leak, and the next process finds
  * the pages as they were when a commit last returned, or as the commit that was under way would have left
  * them.
+ *
+ *     test_log_faults [TEST]     without a name: all of them
  */
 #include "store/pagelog.h"
 
@@ -727,7 +729,7 @@ static void where_both_logs_are_damaged_nothing_is_thrown_away(void **state)
 	sim_disk_deinit(&l.disk.sim);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bounds),
@@ -748,5 +750,7 @@ int main(void)
 
 	if (sodium_init() < 0)
 		return 1;
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
