@@ -336,8 +336,7 @@ json_t *lines_room(enum loop_room room)
 {
 	json_t *o = event("room");
 
-	json_object_set_new(o, "room", json_string(rooms[room]));
-	return o;
+	return whole(o, json_object_set_new(o, "room", json_string(rooms[room])));
 }
 
 json_t *lines_locked(void)
@@ -373,6 +372,14 @@ static int look_hello(json_t *reply, const struct asked *a, const struct loop *l
 	       json_object_set_new(reply, "protocol", json_integer(PROTOCOL_VERSION));
 }
 
+static json_t *carrier(const struct lan_status *s)
+{
+	json_t *o = json_pack("{s:s, s:s, s:s, s:b}", "carrier", "lan", "interface", s->name, "family",
+	                      s->ipv6 ? "ipv6" : "ipv4", "works", s->why_not == NULL);
+
+	return whole(o, s->why_not == NULL ? 0 : json_object_set_new(o, "why", json_string(s->why_not)));
+}
+
 static json_t *carriers(const struct lan *lan)
 {
 	struct lan_status status[INTERFACES_MAX];
@@ -381,11 +388,7 @@ static json_t *carriers(const struct lan *lan)
 	int r = 0;
 
 	for (size_t i = 0; i < n; i++)
-		r |= json_array_append_new(list,
-		                           json_pack("{s:s, s:s, s:s, s:b, s:s*}", "carrier", "lan",
-		                                     "interface", status[i].name, "family",
-		                                     status[i].ipv6 ? "ipv6" : "ipv4", "works",
-		                                     status[i].why_not == NULL, "why", status[i].why_not));
+		r |= json_array_append_new(list, carrier(&status[i]));
 	return whole(list, r);
 }
 
