@@ -112,12 +112,12 @@ static bool field_fits(enum field f, const json_t *v)
 {
 	switch (fields[f].kind) {
 	case FIELD_TEXT:
-		return json_is_string(v) &&
+		return json_typeof(v) == JSON_STRING &&
 		       (fields[f].max == 0 || json_string_length(v) <= (size_t)fields[f].max);
 	case FIELD_BOOL:
-		return json_is_boolean(v);
+		return json_typeof(v) == JSON_TRUE || json_typeof(v) == JSON_FALSE;
 	case FIELD_NUMBER:
-		return json_is_integer(v) && json_integer_value(v) >= 0 &&
+		return json_typeof(v) == JSON_INTEGER && json_integer_value(v) >= 0 &&
 		       json_integer_value(v) <= fields[f].max;
 	case FIELD_MODE:
 		return mode_of(json_string_value(v)) >= 0;
