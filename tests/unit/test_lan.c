@@ -4,6 +4,7 @@
 #include "transport/lan.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <malloc.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -12,6 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/failing_calls.h"
+#include "tests/failing_memory.h"
 #include "tests/unit/unit.h"
 #include "transport/call.h"
 #include "transport/udp.h"
@@ -478,7 +481,7 @@ static void in_namespace(void (*test)(void))
 		   " && echo 1 >/proc/sys/net/ipv4/conf/all/accept_local"); /* both ends are ours */
 		uv_loop_fork(&loop);
 		test();
-		_exit(uv_loop_close(&loop) == 0 ? 0 : 1);
+		exit(uv_loop_close(&loop) == 0 ? 0 : 1); /* not _exit(): what it reached is counted */
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
@@ -597,6 +600,178 @@ static void a_path_between_link_local_addresses(void **state)
 	in_namespace(link_local_path);
 }
 
+/* ---- What the system refuses ----------------------------------------------- */
+
+static void nobody(void *arg)
+{
+	(void)arg;
+}
+
+/* A carrier begins, calls and ends while memory or a call of the system fails. Either there is none, or it
+ * goes on with less, and says of each interface that it does not use why. */
+static void begins_anyhow(const char *const *names)
+{
+	struct peer p = { .options = { names, 1 } };
+	struct lan_status status[INTERFACES_MAX];
+	const struct address *locals;
+	const uint8_t call[CALL_LARGE_LEN] = { 1 };
+	const int r = lan_new(&p.lan, &loop, &p.options, &callbacks, &p);
+	size_t n, works = 0;
+
+	CHECK(r <= 0);
+	if (r != 0)
+		return;
+	reach(&p.networks, 1, 30);
+	failing_memory.armed = failing_calls.armed = false;
+	n = lan_status(p.lan, status);
+	for (size_t i = 0; i < n; i++) {
+		CHECK(status[i].why_not == NULL || strlen(status[i].why_not) > 5);
+		works += status[i].why_not == NULL;
+	}
+	CHECK(lan_locals(p.lan, &locals) == works);
+	for (size_t i = 0; i < works; i++)
+		lan_call(p.lan, &locals[i], SPAN(call));
+	peer_stop(&p);
+}
+
+static void begins_whatever_fails(const char *const *names)
+{
+	static const int errors[] = { ENOBUFS, EADDRINUSE };
+
+	for (size_t e = 0; e < COUNT_OF(errors); e++)
+		for (unsigned at = 1, seen = 1; seen >= at; at++) {
+			failing_calls_arm(NULL, at, errors[e]);
+			begins_anyhow(names);
+			failing_calls.armed = false;
+			seen = failing_calls.seen;
+		}
+	for (uint64_t at = 1, seen = 1; seen >= at; at++) {
+		failing_memory_arm(at, false);
+		begins_anyhow(names);
+		failing_memory.armed = false;
+		seen = failing_memory.seen;
+	}
+}
+
+static void a_carrier_begins_whatever_fails(void **state)
+{
+	(void)state;
+	begins_whatever_fails(loopback);
+	lan_close(NULL, nobody, NULL);
+}
+
+static void a_cable_whatever_fails(void)
+{
+	struct peer a;
+
+	peer_start(&a, cable_x, 1);
+	both_families(&a);
+	peer_stop(&a);
+	begins_whatever_fails(cable_x);
+}
+
+static void a_carrier_begins_on_a_cable_whatever_fails(void **state)
+{
+	(void)state;
+	in_namespace(a_cable_whatever_fails);
+}
+
+/* Ten datagrams of one size, which go as one message of segments, and one more that goes by itself. */
+static void what_a_path_cannot_send(void **state)
+{
+	static const struct {
+		int error;
+		unsigned come[2], failures, refusals; /* where sendmsg() fails, and where sendmmsg() does */
+	} table[] = {
+		{ EAGAIN, { 11, 11 }, 0, 0 },       /* later */
+		{ EINTR, { 11, 11 }, 0, 0 },        /* at once again */
+		{ ENOBUFS, { 11, 10 }, 0, 0 },      /* one by one, and lost */
+		{ ECONNREFUSED, { 11, 11 }, 0, 1 }, /* of one before */
+		{ EINVAL, { 11, 10 }, 1, 0 },       /* broken, which one by one tells */
+	};
+	static const char *const calls[] = { "sendmsg", "sendmmsg" };
+	const uint8_t bytes[CARRIER_LARGE] = { 1 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(table); i++)
+		for (size_t c = 0; c < COUNT_OF(calls); c++) {
+			struct peer a, b;
+			const bool tells = c == 1 || table[i].error == ECONNREFUSED;
+
+			peer_start(&a, loopback, 1);
+			peer_start(&b, loopback, 1);
+			open_pair(&a, &b);
+			failing_calls_arm(calls[c], 1, table[i].error);
+			for (unsigned n = 0; n < 10; n++)
+				lan_send(a.lan, 7, SPAN(bytes));
+			lan_flush(a.lan);
+			lan_send(a.lan, 7, span_from(bytes, CARRIER_SMALL));
+			lan_flush(a.lan);
+			failing_calls.armed = false;
+			reach(&b.datagrams, table[i].come[c] + 1, 100);
+			assert_int_equal(b.datagrams, table[i].come[c]);
+			assert_int_equal(a.failures, tells ? table[i].failures : 0);
+			assert_int_equal(a.refusals, tells ? table[i].refusals : 0);
+			peer_stop(&a);
+			peer_stop(&b);
+		}
+}
+
+/* What waits for a writable socket leaves in its order, also when the path is closed meanwhile. */
+static void what_waits_leaves(void **state)
+{
+	const uint8_t bytes[CARRIER_LARGE] = { 1 };
+
+	(void)state;
+	for (unsigned round = 0; round < 3; round++) {
+		struct peer a, b;
+
+		peer_start(&a, loopback, 1);
+		peer_start(&b, loopback, 1);
+		open_pair(&a, &b);
+		failing_calls_arm("sendmsg sendmmsg", 0, EAGAIN);
+		for (unsigned n = 0; n < LAN_QUEUE_MAX + 10; n++)
+			lan_send(a.lan, 7, SPAN(bytes));
+		lan_flush(a.lan);
+		failing_calls.armed = false;
+		if (round == 1)
+			lan_close_path(a.lan, 7);
+		if (round == 2)
+			lan_drop_paths(a.lan);
+		reach(&b.datagrams, LAN_QUEUE_MAX + 1, 100);
+		assert_int_equal(b.datagrams, round == 2 ? 0 : LAN_QUEUE_MAX);
+		peer_stop(&a);
+		peer_stop(&b);
+	}
+}
+
+static void a_path_that_cannot_be_read(void **state)
+{
+	static const struct {
+		int error;
+		unsigned come, failures;
+	} table[] = { { EAGAIN, 1, 0 }, { EINTR, 1, 0 }, { ENOMEM, 1, 1 }, { ENODEV, 1, 1 } };
+	const uint8_t bytes[CARRIER_LARGE] = { 1 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(table); i++) {
+		struct peer a, b;
+
+		peer_start(&a, loopback, 1);
+		peer_start(&b, loopback, 1);
+		open_pair(&a, &b);
+		lan_send(a.lan, 7, SPAN(bytes));
+		lan_flush(a.lan);
+		failing_calls_arm("recvmmsg", 1, table[i].error);
+		reach(&b.datagrams, 1, 100);
+		failing_calls.armed = false;
+		assert_int_equal(b.failures, table[i].failures);
+		assert_int_equal(b.datagrams, table[i].failures > 0 ? 0 : 1);
+		peer_stop(&a);
+		peer_stop(&b);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -614,6 +789,11 @@ int main(void)
 		cmocka_unit_test(each_family_and_interface_has_its_call),
 		cmocka_unit_test(a_new_address_gives_a_new_list),
 		cmocka_unit_test(a_path_between_link_local_addresses),
+		cmocka_unit_test(a_carrier_begins_whatever_fails),
+		cmocka_unit_test(a_carrier_begins_on_a_cable_whatever_fails),
+		cmocka_unit_test(what_a_path_cannot_send),
+		cmocka_unit_test(what_waits_leaves),
+		cmocka_unit_test(a_path_that_cannot_be_read),
 	};
 
 	return cmocka_run_group_tests(tests, loop_open, loop_shut);
