@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <malloc.h>
+#include <net/if.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -639,17 +640,17 @@ static void begins_whatever_fails(const char *const *names)
 	static const int errors[] = { ENOBUFS, EADDRINUSE };
 
 	for (size_t e = 0; e < COUNT_OF(errors); e++)
-		for (unsigned at = 1, seen = 1; seen >= at; at++) {
+		for (unsigned at = 1, more = 1; more != 0; at++) {
 			failing_calls_arm(NULL, at, errors[e]);
 			begins_anyhow(names);
 			failing_calls.armed = false;
-			seen = failing_calls.seen;
+			more = failing_calls.seen >= at;
 		}
-	for (uint64_t at = 1, seen = 1; seen >= at; at++) {
+	for (uint64_t at = 1, more = 1; more != 0; at++) {
 		failing_memory_arm(at, false);
 		begins_anyhow(names);
 		failing_memory.armed = false;
-		seen = failing_memory.seen;
+		more = failing_memory.seen >= at;
 	}
 }
 
@@ -745,6 +746,58 @@ static void what_waits_leaves(void **state)
 	}
 }
 
+/* Each call that opening a path makes: what a path cannot do without fails it, and is told. */
+static void a_path_opens_or_fails(void **state)
+{
+	(void)state;
+	for (unsigned at = 1, more = 1; more != 0; at++) {
+		struct peer a, b;
+		const uint8_t bytes[CARRIER_LARGE] = { 1 };
+
+		peer_start(&a, loopback, 1);
+		peer_start(&b, loopback, 1);
+		failing_calls_arm("socket bind connect uv_poll_init uv_poll_start", at, ENOBUFS);
+		open_pair(&a, &b);
+		failing_calls.armed = false;
+		more = failing_calls.seen >= at;
+		lan_send(a.lan, 7, SPAN(bytes));
+		lan_flush(a.lan);
+		CHECK(reach(more == 0 ? &b.datagrams : at <= 5 ? &a.failures : &b.failures, 1, LIMIT_MS));
+		assert_int_equal(a.failures + b.failures, more);
+		peer_stop(&a);
+		peer_stop(&b);
+	}
+}
+
+static void a_path_needs_memory_and_one_family(void **state)
+{
+	struct peer a;
+	const struct address here = ipv4("127.0.0.1", if_nametoindex("lo"));
+	const struct address there = { .ip = { [15] = 1 }, .interface = here.interface };
+	const uint8_t bytes[CARRIER_LARGE] = { 1 };
+
+	(void)state;
+	peer_start(&a, loopback, 1);
+	failing_memory_arm(1, false);
+	assert_int_equal(lan_open(a.lan, 1, &here, &here, PORT), ERR_NOMEM);
+	failing_memory.armed = false;
+	assert_int_equal(lan_open(a.lan, 2, &here, &there, PORT), 0);
+	assert_true(reach(&a.failures, 1, LIMIT_MS));
+	assert_int_equal(a.last_path, 2);
+	assert_int_equal(lan_open(a.lan, 3, &here, &here, PORT), 0);
+	failing_calls_arm("sendmsg sendmmsg", 0, EAGAIN);
+	failing_memory_arm(1, true);
+	lan_send(a.lan, 3, SPAN(bytes));
+	lan_flush(a.lan); /* there is no memory to let it wait: it is lost */
+	failing_memory.armed = failing_calls.armed = false;
+	lan_send(a.lan, 3, SPAN(bytes));
+	lan_drop_paths(a.lan); /* and this one goes with its path */
+	lan_flush(a.lan);
+	reach(&a.failures, 2, 50);
+	assert_int_equal(a.failures, 1);
+	peer_stop(&a);
+}
+
 static void a_path_that_cannot_be_read(void **state)
 {
 	static const struct {
@@ -793,6 +846,8 @@ int main(void)
 		cmocka_unit_test(a_carrier_begins_on_a_cable_whatever_fails),
 		cmocka_unit_test(what_a_path_cannot_send),
 		cmocka_unit_test(what_waits_leaves),
+		cmocka_unit_test(a_path_opens_or_fails),
+		cmocka_unit_test(a_path_needs_memory_and_one_family),
 		cmocka_unit_test(a_path_that_cannot_be_read),
 	};
 
