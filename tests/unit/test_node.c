@@ -352,10 +352,30 @@ static void names_are_kept_clean(void **state)
 		"\xff",
 		"\xc0\x80",
 		"\xe3\x85\xa4",
-		"0123456789012345678901234567890123456789012345678901234567890123x"
+		"0123456789012345678901234567890123456789012345678901234567890123x",
+		/* Fillers and selectors, which show nothing, and blanks that are none. */
+		"a\xcd\x8f",
+		"a\xe1\x85\x9f",
+		"a\xe1\x85\xa0",
+		"a\xe1\x9e\xb4",
+		"a\xe1\x9e\xb5",
+		"a\xe2\xa0\x80",
+		"a\xef\xbe\xa0",
+		"a\xef\xb8\x80",
+		"a\xef\xb8\x8f",
+		"a\xf3\xa0\x84\x80",
+		"a\xf3\xa0\x87\xaf",
+		"a\xc2\xa0x",
+		"a\xe3\x80\x80x",
+		"a\xe2\x80\xa9x",
+		"a\xee\x80\x80", /* nobody's */
+		"a\xcd\xb8",
 	};
-	static const char *const good[] = { "Ana", "J\xc3\xb6rg", "\xd8\xa2\xd9\x86\xd8\xa7",
-		                            "\xe5\xae\x89\xe5\xa8\x9c", "n1" };
+	char long_name[4 * CONTACT_NAME_MAX + 2] = { 0 };
+	static const char *const good[] = {
+		"Ana",           "J\xc3\xb6rg", "\xd8\xa2\xd9\x86\xd8\xa7", "\xe5\xae\x89\xe5\xa8\x9c",
+		"a\xef\xb8\x90", "a-b c",       "\xf0\x9f\x8c\xb1",         "n1"
+	};
 
 	(void)state;
 	world_pair(w, 0, 1);
@@ -364,176 +384,20 @@ static void names_are_kept_clean(void **state)
 		rename.text = span_str(bad[i]);
 		assert_int_equal(world_ask(w, 0, &rename), REPLY_BAD_NAME);
 	}
+	memset(long_name, 'x', sizeof(long_name) - 1);
+	rename.text = span_str(long_name);
+	assert_int_equal(world_ask(w, 0, &rename), REPLY_BAD_NAME);
 	for (size_t i = 0; i < COUNT_OF(good); i++) {
 		rename.text = span_str(good[i]);
 		assert_int_equal(world_ask(w, 0, &rename), REPLY_OK);
 		rename.name = rename.text;
 	}
+	rename.text = span_str("Jo\xcc\x88rg"); /* one name, however it was typed */
+	assert_int_equal(world_ask(w, 0, &rename), REPLY_OK);
+	assert_true(node_contact_find(w->nodes[0].node, span_str("J\xc3\xb6rg")) >= 0);
+	rename.name = rename.text;
 	rename.text = span_str("N2"); /* case does not tell two people apart */
 	assert_int_equal(world_ask(w, 0, &rename), REPLY_NAME_TAKEN);
-	world_free(w);
-}
-
-static enum reply_code ask(struct world *w, size_t i, enum request_kind kind, const char *name,
-                           const char *text, bool flag)
-{
-	const struct request q = {
-		.kind = kind, .name = span_str(name), .text = span_str(text), .flag = flag
-	};
-
-	return world_ask(w, i, &q);
-}
-
-/* Both confirm, one calls, and they write. */
-static void check_new_contacts(struct world *w, const char *of0, const char *of1)
-{
-	const struct request mode = { .kind = REQ_MODE, .name = span_str(of0), .mode = MODE_CALL };
-	struct contact_view v;
-
-	assert_int_equal(w->nodes[0].notices[NOTICE_PAIR_COMPARE], 1);
-	assert_int_equal(w->nodes[1].notices[NOTICE_PAIR_COMPARE], 1);
-	assert_int_equal(strlen(w->nodes[0].notice_text), SAFETY_TEXT_LEN);
-	assert_string_equal(w->nodes[0].notice_text, w->nodes[1].notice_text);
-	assert_int_equal(ask(w, 0, REQ_SEND, of0, "too early", false), REPLY_PENDING);
-	assert_int_equal(ask(w, 0, REQ_PAIR_CONFIRM, of0, "", true), REPLY_OK);
-	assert_int_equal(world_ask(w, 0, &mode), REPLY_OK);
-	world_run(w, S(15));
-	assert_false(w->nodes[0].notices[NOTICE_LINKED]); /* the other person has not confirmed */
-	assert_int_equal(ask(w, 1, REQ_PAIR_CONFIRM, of1, "", true), REPLY_OK);
-	assert_int_equal(ask(w, 0, REQ_SEND, of0, "hello", false), REPLY_OK);
-	assert_int_equal(ask(w, 1, REQ_SEND, of1, "hi", false), REPLY_OK);
-	world_run(w, S(15));
-	for (size_t i = 0; i < 2; i++) {
-		node_contact_view(w->nodes[i].node, 0, &v);
-		assert_int_equal(v.record->state, CONTACT_MET);
-		assert_int_equal(v.waiting, 0);
-		assert_int_equal(v.next_position, 2);
-	}
-}
-
-static void two_people_pair_by_code(void **state)
-{
-	(void)state;
-	for (unsigned camera = 0; camera < 2; camera++) {
-		struct world *w = world_new(20 + camera, 3);
-		char code[256];
-
-		w->loss = 20;
-		w->nodes[1].clock_offset = -86400 * 3650; /* a code works between two wrong clocks */
-		assert_int_equal(ask(w, 0, REQ_PAIR_SHOW, "Ana", "", camera), REPLY_OK);
-		strcpy(code, w->nodes[0].reply_text);
-		assert_int_equal(ask(w, 0, REQ_PAIR_SHOW, "Ben", "", false), REPLY_BUSY);
-		assert_int_equal(ask(w, 0, REQ_PAIR_ENTER, "Ben", code, false), REPLY_OWN_CODE);
-		assert_int_equal(ask(w, 1, REQ_PAIR_ENTER, "Ben", code, false), REPLY_OK);
-		world_run(w, S(30));
-		w->nodes[1].clock_offset = 0; /* from here on clocks count */
-		w->loss = 0;
-		check_new_contacts(w, "Ana", "Ben");
-		assert_int_equal(ask(w, 1, REQ_PAIR_ENTER, "Ben", code, false), REPLY_SPENT);
-		/* The code is used up: nobody answers to it any more. */
-		assert_int_equal(ask(w, 2, REQ_PAIR_ENTER, "Cay", code, false), REPLY_OK);
-		world_run(w, S(610));
-		assert_int_equal(w->nodes[2].notices[NOTICE_PAIR_FAILED], 1);
-		assert_int_equal(w->nodes[2].notices[NOTICE_PAIR_TALKING], 0);
-		world_free(w);
-	}
-}
-
-static void two_people_pair_by_two_cameras(void **state)
-{
-	struct world *w = world_new(22, 2);
-	char shown[2][256];
-
-	(void)state;
-	for (size_t i = 0; i < 2; i++) {
-		assert_int_equal(ask(w, i, REQ_PAIR_BOTH, "Ana", "", false), REPLY_OK);
-		strcpy(shown[i], w->nodes[i].reply_text);
-	}
-	assert_int_equal(ask(w, 0, REQ_PAIR_BOTH, "Ana", "no QR", false), REPLY_BAD_CODE);
-	assert_int_equal(ask(w, 0, REQ_PAIR_BOTH, "Ana", shown[0], false), REPLY_OWN_CODE);
-	for (size_t i = 0; i < 2; i++)
-		assert_int_equal(ask(w, i, REQ_PAIR_BOTH, "Ana", shown[1 - i], false), REPLY_OK);
-	assert_int_equal(ask(w, 0, REQ_PAIR_BOTH, "Ana", shown[1], false), REPLY_NO_PAIRING);
-	assert_int_equal(w->nodes[0].sent_calls + w->nodes[1].sent_calls, 0); /* no radio at all */
-	check_new_contacts(w, "Ana", "Ana");
-	world_free(w);
-}
-
-static void a_pairing_that_cannot_be(void **state)
-{
-	struct world *w = world_new(23, 2);
-
-	(void)state;
-	assert_int_equal(ask(w, 0, REQ_PAIR_ENTER, "Ana", "no number", false), REPLY_BAD_CODE);
-	assert_int_equal(ask(w, 0, REQ_PAIR_ENTER, "Ana", "12 abacus", false), REPLY_BAD_CODE);
-	assert_int_equal(ask(w, 0, REQ_PAIR_SHOW, "\xe2\x80\xae", "", false), REPLY_BAD_NAME);
-	assert_int_equal(ask(w, 0, REQ_PAIR_CANCEL, "", "", false), REPLY_NO_PAIRING);
-	/* Both display: nobody calls, and both codes expire. */
-	for (size_t i = 0; i < 2; i++)
-		assert_int_equal(ask(w, i, REQ_PAIR_SHOW, "Ana", "", false), REPLY_OK);
-	world_run(w, S(601));
-	for (size_t i = 0; i < 2; i++)
-		assert_int_equal(w->nodes[i].notices[NOTICE_PAIR_FAILED], 1);
-	assert_int_equal(w->nodes[0].sent_calls + w->nodes[1].sent_calls, 0);
-	/* Cancelled, and begun again. */
-	assert_int_equal(ask(w, 0, REQ_PAIR_SHOW, "Ana", "", false), REPLY_OK);
-	assert_int_equal(ask(w, 0, REQ_PAIR_CANCEL, "", "", false), REPLY_OK);
-	assert_int_equal(ask(w, 0, REQ_PAIR_SHOW, "Ana", "", false), REPLY_OK);
-	assert_int_equal(ask(w, 0, REQ_PAIR_CANCEL, "", "", false), REPLY_OK);
-	world_network(w, 0, false);
-	assert_int_equal(ask(w, 0, REQ_PAIR_SHOW, "Ana", "", false), REPLY_NO_NETWORK);
-	assert_int_equal(node_contact_count(w->nodes[0].node), 0);
-	world_free(w);
-}
-
-static void a_wrong_code_has_one_attempt(void **state)
-{
-	struct world *w = world_new(26, 2);
-	char code[256];
-
-	(void)state;
-	assert_int_equal(ask(w, 0, REQ_PAIR_SHOW, "Ana", "", false), REPLY_OK);
-	strcpy(code, w->nodes[0].reply_text);
-	strcpy(strrchr(code, ' '), strstr(code, "zodiac") != NULL ? " abacus" : " zodiac");
-	assert_int_equal(ask(w, 1, REQ_PAIR_ENTER, "Ben", code, false), REPLY_OK);
-	assert_int_equal(ask(w, 1, REQ_PAIR_ENTER, "Ben", code, false), REPLY_BUSY);
-	world_run(w, S(30));
-	for (size_t i = 0; i < 2; i++)
-		assert_int_equal(w->nodes[i].notices[NOTICE_PAIR_FAILED], 1);
-	assert_int_equal(ask(w, 1, REQ_PAIR_ENTER, "Ben", code, false), REPLY_SPENT);
-	assert_int_equal(node_contact_count(w->nodes[0].node) + node_contact_count(w->nodes[1].node), 0);
-	world_free(w);
-}
-
-/* The name of a contact to be is taken already. */
-static void a_promised_name_is_taken(void **state)
-{
-	struct world *w = world_new(27, 2);
-	const struct request rename = { .kind = REQ_RENAME, .name = span_str("n1"), .text = span_str("ana") };
-
-	(void)state;
-	world_pair(w, 0, 1);
-	assert_int_equal(ask(w, 0, REQ_PAIR_SHOW, "Ana", "", false), REPLY_OK);
-	assert_int_equal(world_ask(w, 0, &rename), REPLY_NAME_TAKEN);
-	assert_int_equal(ask(w, 0, REQ_PAIR_CANCEL, "", "", false), REPLY_OK);
-	assert_int_equal(world_ask(w, 0, &rename), REPLY_OK);
-	world_free(w);
-}
-
-static void safety_numbers_that_differ_leave_no_contact(void **state)
-{
-	struct world *w = world_new(24, 2);
-
-	(void)state;
-	world_network(w, 0, true);
-	assert_int_equal(ask(w, 0, REQ_PAIR_SHOW, "Ana", "", false), REPLY_OK);
-	assert_int_equal(ask(w, 1, REQ_PAIR_ENTER, "Ben", w->nodes[0].reply_text, false), REPLY_OK);
-	world_run(w, S(5));
-	assert_int_equal(node_contact_count(w->nodes[0].node), 1);
-	assert_int_equal(ask(w, 0, REQ_PAIR_CONFIRM, "Ana", "", false), REPLY_OK);
-	assert_int_equal(node_contact_count(w->nodes[0].node), 0);
-	world_crash(w, 0);
-	assert_int_equal(node_contact_count(w->nodes[0].node), 0);
 	world_free(w);
 }
 
@@ -682,6 +546,168 @@ static void a_farewell_is_heard(void **state)
 	}
 }
 
+/* ---- Paths that break ------------------------------------------------------ */
+
+static void a_path_that_breaks_is_missed(void **state)
+{
+	struct world *w = world_new(50, 2);
+
+	(void)state;
+	world_pair(w, 0, 1);
+	world_mode(w, 0, 1, MODE_CALL);
+	world_run(w, S(5));
+	assert_true(world_linked(w, 0, 1));
+	world_path_fails(w, 0, w->nodes[0].paths[0].id + 100); /* none of ours */
+	assert_true(world_linked(w, 0, 1));
+	world_path_fails(w, 0, w->nodes[0].paths[0].id);
+	assert_false(world_linked(w, 0, 1));
+	assert_int_equal(w->nodes[0].notices[NOTICE_UNLINKED], 1);
+	world_say(w, 0, 1, "again");
+	world_run(w, S(CALL_AGAIN_S) + S(1));
+	assert_true(world_linked(w, 0, 1) && world_linked(w, 1, 0));
+	assert_string_equal(world_texts(w, 1, 0, false), "again");
+	world_free(w);
+}
+
+/* Anybody can forge the word that nobody listens: the link is doubted, asked, and goes on where it was. */
+static void a_refusal_is_only_a_hint(void **state)
+{
+	struct world *w = world_new(51, 2);
+	struct event refused = { .kind = EV_PATH_REFUSED };
+
+	(void)state;
+	world_pair(w, 0, 1);
+	world_mode(w, 0, 1, MODE_CALL);
+	world_run(w, S(10));
+	world_event(w, 0, &refused); /* of no path */
+	assert_true(world_linked(w, 0, 1));
+	for (unsigned times = 0; times < 2; times++) {
+		uint64_t calls;
+
+		w->deaf = true; /* our call must not help */
+		refused.path = w->nodes[0].paths[0].id;
+		world_event(w, 0, &refused);
+		assert_false(world_linked(w, 0, 1));
+		calls = w->nodes[0].sent_calls;
+		world_event(w, 0, &refused); /* said twice, doubted once */
+		assert_int_equal(w->nodes[0].sent_calls, calls);
+		world_run(w, S(2));
+		assert_true(world_linked(w, 0, 1));
+		assert_int_equal(w->nodes[0].paths[0].id, refused.path);
+		world_run(w, S(10));
+	}
+	assert_int_equal(w->nodes[0].notices[NOTICE_UNLINKED], 0);
+	world_free(w);
+}
+
+/* ---- Looking, and how often ------------------------------------------------ */
+
+static uint64_t calls_within(struct world *w, size_t i, unsigned seconds)
+{
+	const uint64_t before = w->nodes[i].sent_calls;
+
+	world_run(w, S(seconds));
+	return w->nodes[i].sent_calls - before;
+}
+
+static void on_battery_calls_are_fewer(void **state)
+{
+	struct world *w = world_new(52, 2);
+	struct event ev = { .kind = EV_NETWORK, .locals = &w->nodes[0].address, .locals_len = 1 };
+
+	(void)state;
+	world_pair(w, 0, 1);
+	world_network(w, 1, false);
+	world_mode(w, 0, 1, MODE_CALL);
+	assert_in_range(calls_within(w, 0, 3000), 3000 / 12, 3000 / 8);
+	ev.on_battery = true;
+	world_event(w, 0, &ev);
+	world_run(w, S(12));
+	assert_in_range(calls_within(w, 0, 3000), 3000 / 35, 3000 / 25);
+	ev.on_battery = false;
+	world_event(w, 0, &ev);
+	world_run(w, S(35));
+	assert_in_range(calls_within(w, 0, 3000), 3000 / 12, 3000 / 8);
+	world_free(w);
+}
+
+static void who_looks_may_stop(void **state)
+{
+	struct request look = { .kind = REQ_LOOK, .flag = true };
+	struct world *w = world_new(53, 2);
+
+	(void)state;
+	world_pair(w, 0, 1);
+	world_network(w, 1, false);
+	assert_int_equal(calls_within(w, 0, 60), 0);
+	assert_false(node_is_looking(w->nodes[0].node));
+	assert_int_equal(world_ask(w, 0, &look), REPLY_OK);
+	assert_true(node_is_looking(w->nodes[0].node));
+	assert_in_range(calls_within(w, 0, 60), 60 / 12, 60 / 8);
+	look.flag = false;
+	assert_int_equal(world_ask(w, 0, &look), REPLY_OK);
+	assert_false(node_is_looking(w->nodes[0].node));
+	assert_int_equal(calls_within(w, 0, 600), 0);
+	assert_int_equal(w->nodes[0].notices[NOTICE_LOOK_ENDED], 0); /* it was the person who ended it */
+	world_network(w, 0, false);
+	assert_int_equal(world_ask(w, 0, &look), REPLY_OK);
+	look.flag = true;
+	assert_int_equal(world_ask(w, 0, &look), REPLY_NO_NETWORK);
+	world_free(w);
+}
+
+/* The own clock went back: a call that would be live by it is not answered, until the person looks. */
+static void with_a_clock_that_went_back_nothing_is_answered(void **state)
+{
+	const struct request look = { .kind = REQ_LOOK, .flag = true };
+	struct world *w = world_new(54, 2);
+
+	(void)state;
+	world_pair(w, 0, 1);
+	w->nodes[1].clock_offset = 86400;
+	world_run(w, S(1));
+	world_network(w, 1, true); /* that was the time */
+	w->nodes[1].clock_offset = 0;
+	world_crash(w, 1);
+	assert_true(node_clock_is_wrong(w->nodes[1].node));
+	world_mode(w, 0, 1, MODE_CALL);
+	world_run(w, S(60));
+	assert_int_equal(w->nodes[1].sent_datagrams + w->nodes[1].sent_calls, 0);
+	world_network(w, 0, false);
+	world_network(w, 0, true);
+	world_ask(w, 1, &look);
+	world_run(w, S(15));
+	assert_true(world_linked(w, 0, 1) && world_linked(w, 1, 0));
+	world_run(w, S(60));
+	assert_false(node_clock_is_wrong(w->nodes[1].node)); /* it counts from now on */
+	world_free(w);
+}
+
+/* ---- What a contact's state forbids ---------------------------------------- */
+
+static void a_blocked_contact_does_not_start_again(void **state)
+{
+	const struct request block = { .kind = REQ_BLOCK, .name = span_str("n1"), .flag = true };
+	const struct request again = { .kind = REQ_START_AGAIN, .name = span_str("n1") };
+	const struct request forget = { .kind = REQ_FORGET, .name = span_str("n1") };
+	const struct request nul = { .kind = REQ_SEND,
+		                     .name = span_str("n1"),
+		                     .text = { (const uint8_t *)"a\0b", 3 } };
+	struct world *w = world_new(55, 2);
+
+	(void)state;
+	world_pair(w, 0, 1);
+	assert_int_equal(world_ask(w, 0, &nul), REPLY_BAD_TEXT);
+	assert_int_equal(world_ask(w, 0, &block), REPLY_OK);
+	assert_int_equal(world_ask(w, 0, &again), REPLY_BLOCKED);
+	assert_int_equal(calls_within(w, 0, 30), 0);
+	assert_int_equal(world_ask(w, 0, &forget), REPLY_OK);
+	assert_int_equal(world_ask(w, 0, &forget), REPLY_UNKNOWN);
+	world_crash(w, 0);
+	assert_int_equal(node_contact_count(w->nodes[0].node), 0);
+	world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -696,17 +722,17 @@ int main(void)
 		cmocka_unit_test(long_and_bad_messages),
 		cmocka_unit_test(a_long_queue_is_packed),
 		cmocka_unit_test(names_are_kept_clean),
-		cmocka_unit_test(two_people_pair_by_code),
-		cmocka_unit_test(two_people_pair_by_two_cameras),
-		cmocka_unit_test(a_pairing_that_cannot_be),
-		cmocka_unit_test(a_wrong_code_has_one_attempt),
-		cmocka_unit_test(a_promised_name_is_taken),
-		cmocka_unit_test(safety_numbers_that_differ_leave_no_contact),
 		cmocka_unit_test(two_who_call_meet_without_multicast),
 		cmocka_unit_test(two_ways_at_once_do_not_get_in_each_others_way),
 		cmocka_unit_test(a_path_for_small_datagrams),
 		cmocka_unit_test(words_overtake_each_other),
 		cmocka_unit_test(a_farewell_is_heard),
+		cmocka_unit_test(a_path_that_breaks_is_missed),
+		cmocka_unit_test(a_refusal_is_only_a_hint),
+		cmocka_unit_test(on_battery_calls_are_fewer),
+		cmocka_unit_test(who_looks_may_stop),
+		cmocka_unit_test(with_a_clock_that_went_back_nothing_is_answered),
+		cmocka_unit_test(a_blocked_contact_does_not_start_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

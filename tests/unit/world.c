@@ -205,6 +205,18 @@ void world_event(struct world *w, size_t i, struct event *ev)
 	effects_clear(&n->fx);
 }
 
+void world_path_fails(struct world *w, size_t i, uint32_t path)
+{
+	struct event ev = { .kind = EV_PATH_FAILED, .path = path };
+	struct world_node *n = &w->nodes[i];
+	struct world_path *p;
+
+	world_event(w, i, &ev);
+	p = path_of(n, path);
+	if (p != NULL) /* what is closed already may be closed again */
+		*p = n->paths[--n->paths_len];
+}
+
 void world_network(struct world *w, size_t i, bool up)
 {
 	struct world_node *n = &w->nodes[i];

@@ -68,6 +68,8 @@ enum reply_code world_say(struct world *w, size_t from, size_t to, const char *t
 enum reply_code world_mode(struct world *w, size_t i, size_t contact, enum contact_mode mode);
 /* One turn with an event. */
 void world_event(struct world *w, size_t i, struct event *ev);
+/* The system closes a path of node i, and says so. */
+void world_path_fails(struct world *w, size_t i, uint32_t path);
 /* On or off the network. */
 void world_network(struct world *w, size_t i, bool up);
 void world_run(struct world *w, uint64_t for_us);
