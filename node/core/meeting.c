@@ -206,10 +206,8 @@ void meeting_path_failed(struct node *n, uint32_t path)
 	if (!meeting_owns(n, path))
 		return;
 	close_path(n);
-	pairing_path_lost(&m->pairing);
+	pairing_path_lost(&m->pairing); /* where that was the end of it, meeting_timer() says so */
 	m->next_call_us = n->now_us + CALL_LOW_MS * MS_US;
-	if (m->pairing.state == PAIRING_FAILED)
-		failed(n, m->pairing.failure);
 }
 
 /* ---- Finding each other ---------------------------------------------------- */

@@ -23,7 +23,7 @@ static bool is_allowed(utf8proc_int32_t c)
 		/* Fillers that show nothing although they are letters or marks. */
 		return c != 0x034f && c != 0x115f && c != 0x1160 && c != 0x17b4 && c != 0x17b5 &&
 		       c != 0x2800 && c != 0x3164 && c != 0xffa0 && (c < 0xfe00 || c > 0xfe0f) &&
-		       (c < 0xe0100 || c > 0xe01ef);
+		       c < 0xe0100; /* behind these selectors nothing is assigned */
 	}
 }
 
@@ -40,7 +40,7 @@ static bool is_good(const utf8proc_uint8_t *name, size_t len)
 		space_before = c == ' ';
 		at += (size_t)n;
 	}
-	return len >= 1 && len <= CONTACT_NAME_MAX && !space_before;
+	return len <= CONTACT_NAME_MAX && !space_before;
 }
 
 int name_read(char out[static CONTACT_NAME_MAX + 1], struct span typed)

@@ -49,6 +49,17 @@ static void runs(struct writer *w, uint64_t first, uint32_t count)
 	writer_u32(w, count);
 }
 
+/* `stored` in so many parts. */
+static void gaps(struct writer *w, uint8_t count)
+{
+	writer_u8(w, FRAME_STORED);
+	writer_u8(w, count);
+	for (unsigned i = 0; i < count; i++) {
+		writer_u64(w, 2 * i);
+		writer_u32(w, 1);
+	}
+}
+
 static void ack(struct writer *w, uint64_t largest, uint16_t gap, uint16_t run)
 {
 	writer_u8(w, FRAME_ACK);
@@ -136,6 +147,11 @@ FRAMES(state_above, state(w, 0, 0, SEQUENCE_MAX + 1, 0); reinit_with(w, 9, 1))
 FRAMES(state_weak, state(w, 1, 0, 0, 0); reinit_with(w, 0, 2))
 FRAMES(state_last_epoch, state(w, EPOCH_MAX, 0, 0, 0); reinit_with(w, 9, EPOCH_MAX + 1))
 FRAMES(state_other_epoch, state(w, 5, 0, 0, 0); reinit_with(w, 9, 7))
+FRAMES(amid_reinit, state(w, 5, 0, 0, 0); runs(w, 0, 1); piece(w, 0, 0, 1024, 1024); state(w, 0, huge, huge, 0))
+FRAMES(reinit_twice, state(w, 5, 0, 0, 0); reinit_with(w, 9, 6); reinit_with(w, 9, 7))
+FRAMES(reinit_unasked, reinit_with(w, 9, 1); state(w, 0, 0, 0, 0))
+FRAMES(stored_gaps, state_bound(w); gaps(w, RANGES_MAX))
+FRAMES(stored_more_gaps, state_bound(w); gaps(w, RANGES_MAX + 1))
 #undef FRAMES
 
 /* After a first state that agrees. */
@@ -171,6 +187,9 @@ static const struct hostile at_first[] = {
 	{ "state at its bound", state_bound, false }, { "state above it", state_above, true },
 	{ "re-init with a weak key", state_weak, true }, { "re-init of the last epoch", state_last_epoch, false },
 	{ "re-init of another epoch", state_other_epoch, true },
+	{ "words of the old epoch amid a re-init", amid_reinit, false },
+	{ "a second re-init", reinit_twice, true }, { "a re-init, and no reason for it", reinit_unasked, true },
+	{ "stored with gaps", stored_gaps, false }, { "stored with more gaps", stored_more_gaps, true },
 	{ "early piece", piece_last_place, false }, { "early far piece", piece_far_beyond, true },
 };
 /* clang-format on */
@@ -409,6 +428,80 @@ static void a_handshake_that_was_overtaken(void **unused)
 	rogue_free(&r);
 }
 
+/* What comes through a router, over an interface or in a family of addresses that is not ours is not for us:
+ * nobody could be answered there. */
+static void calls_from_elsewhere(void **unused)
+{
+	struct rogue r;
+	struct call made;
+
+	(void)unused;
+	rogue_new(&r, 15);
+	world_mode(r.w, 0, 1, MODE_CALL);
+	made = r.heard;
+	for (unsigned i = 0; i < 3; i++) {
+		struct address *from = &r.w->nodes[1].address;
+		const struct address near = *from;
+
+		from->interface += i < 2;
+		from->ip[0] = i == 1 ? 0xfe : 0;
+		if (i == 2)
+			*from = (struct address){ { 0xfe, 0x80, [15] = 2 }, near.interface };
+		rogue_call(&r, NULL);
+		assert_int_equal(r.answers, 0);
+		if (i < 2)
+			rogue_answer(&r, &made);
+		assert_int_equal(r.opened, 0);
+		*from = near;
+	}
+	rogue_call(&r, NULL);
+	assert_int_equal(r.answers, 1);
+	assert_int_equal(r.opened, 1);
+	rogue_free(&r);
+}
+
+/* A call by a clock that is a year off, as made at `clock` beside ours. */
+static void call_by_clock(struct rogue *r, int64_t offset, bool far)
+{
+	struct address from = r->w->nodes[1].address;
+	struct sym_key key;
+	struct call_entry entry = { .key = &key };
+	struct call c;
+
+	from.ip[15] += far; /* sent on from another place */
+	entry.proof = call_proof_clock(CALL_KIND_CALL,
+	                               r->w->clock0 + r->w->now_us / 1000000 + (uint64_t)offset, &from);
+	secrets_call_key(&key, &r->c.cur, r->c.role);
+	call_make(&c, CALL_SMALL, &entry, 1, &r->rng.base);
+	r->asked = *call_nonce(&c);
+	rogue_call_again(r, &c);
+}
+
+/* Who looks for somebody finds out whether a clock is wrong, at a price that strangers do not set. */
+static void a_search_is_made_now_and_then(void **unused)
+{
+	const struct request look = { .kind = REQ_LOOK, .flag = true };
+	const int64_t year = 365 * 86400;
+	struct rogue r;
+
+	(void)unused;
+	rogue_new(&r, 16);
+	call_by_clock(&r, year, false);
+	assert_int_equal(r.answers, 0); /* nobody looks */
+	world_ask(r.w, 0, &look);
+	call_by_clock(&r, year, true);
+	assert_int_equal(r.answers, 0); /* it was made elsewhere, whenever that was */
+	call_by_clock(&r, -year, false);
+	assert_int_equal(r.answers, 0); /* too soon after */
+	r.w->now_us += 5000000;
+	call_by_clock(&r, -year, false);
+	assert_int_equal(r.answers, 1);
+	r.w->now_us += 5000000;
+	call_by_clock(&r, 11 * year, false); /* more than ten years */
+	assert_int_equal(r.answers, 1);
+	rogue_free(&r);
+}
+
 /* Two of its calls are answered, and somebody sends the first answer again: a second handshake under the
  * same two nonces would say a second e under the same mask (PROTOCOL section 5). */
 static void an_answer_that_comes_again(void **unused)
@@ -612,6 +705,8 @@ int main(void)
 		cmocka_unit_test(an_envelope_of_long_ago),
 		cmocka_unit_test(texts_of_all_kinds),
 		cmocka_unit_test(a_handshake_that_was_overtaken),
+		cmocka_unit_test(calls_from_elsewhere),
+		cmocka_unit_test(a_search_is_made_now_and_then),
 		cmocka_unit_test(an_answer_that_comes_again),
 		cmocka_unit_test(an_answer_under_the_anchor),
 		cmocka_unit_test(links_that_end_at_once),

@@ -80,6 +80,7 @@ static void add_many(struct world *w, size_t count)
 
 static void more_contacts_than_places(void **unused)
 {
+	const struct request show = { .kind = REQ_PAIR_SHOW, .name = span_str("Ana") };
 	struct world *w = world_new(1, 1);
 	/* The others share what those with messages leave of a round. */
 	const unsigned rounds = (MANY - WITH_MESSAGES + ROUND - WITH_MESSAGES - 1) / (ROUND - WITH_MESSAGES);
@@ -90,6 +91,7 @@ static void more_contacts_than_places(void **unused)
 	w->nodes[0].sent_calls = 0;
 	world_crash(w, 0); /* it starts with them, and calls at once */
 	assert_int_equal(node_contact_count(w->nodes[0].node), CONTACTS_MAX);
+	assert_int_equal(world_ask(w, 0, &show), REPLY_LIMIT);
 	for (unsigned i = 1; i < rounds; i++)
 		while (w->nodes[0].sent_calls < (i + 1) * 8)
 			world_run(w, S(1));

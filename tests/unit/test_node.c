@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "node/core/state.h"
 #include "node/crypto/envelope.h"
 #include "store/conversations.h"
 #include "store/envelopes.h"
@@ -153,6 +154,44 @@ static void an_older_vault_is_put_back(void **state)
 		assert_true(world_linked(w, 0, 1));
 		assert_string_equal(world_texts(w, 0, 1, false), "b1|b2|b3");
 		assert_string_equal(world_texts(w, 1, 0, false), "a1|a2|a3");
+		assert_int_equal(world_waiting(w, 0, 1) + world_waiting(w, 1, 0), 0);
+		world_free(w);
+	}
+}
+
+/* The same on a bad network, where the words of the new beginning are lost too. */
+static void an_older_vault_on_a_bad_network(void **state)
+{
+	const struct request again[2] = {
+		{ .kind = REQ_START_AGAIN, .name = span_str("n1") },
+		{ .kind = REQ_START_AGAIN, .name = span_str("n0") },
+	};
+
+	(void)state;
+	for (uint64_t seed = 230; seed < 250; seed++) {
+		struct world *w = world_new(seed, 2);
+
+		world_pair(w, 0, 1);
+		world_mode(w, 0, 1, MODE_CALL);
+		world_say(w, 0, 1, "a1");
+		world_run(w, S(2));
+		world_backup(w, 1);
+		world_say(w, 1, 0, "b1");
+		for (unsigned sessions = 0; sessions < 3; sessions++) {
+			world_crash(w, 0);
+			world_run(w, S(15));
+		}
+		world_restore(w, 1);
+		w->loss = 40;
+		world_say(w, 0, 1, "a2");
+		world_say(w, 1, 0, "b2");
+		for (size_t i = 0; i < 2; i++)
+			world_ask(w, i, &again[i]);
+		world_run(w, S(110));
+		w->loss = 0;
+		world_run(w, S(200));
+		assert_string_equal(world_texts(w, 1, 0, false), "a1|a2");
+		assert_string_equal(world_texts(w, 0, 1, false), "b1|b2");
 		assert_int_equal(world_waiting(w, 0, 1) + world_waiting(w, 1, 0), 0);
 		world_free(w);
 	}
@@ -569,6 +608,39 @@ static void a_path_that_breaks_is_missed(void **state)
 	world_free(w);
 }
 
+/* In a slot without multicast a path breaks as soon as it is open: it is opened anew. To an address of a
+ * family that we have none of there is no path. */
+static void a_path_of_a_slot_breaks(void **state)
+{
+	struct world *w = world_new(56, 2);
+	uint32_t broken;
+
+	(void)state;
+	world_pair(w, 0, 1);
+	world_mode(w, 0, 1, MODE_CALL);
+	world_mode(w, 1, 0, MODE_CALL);
+	world_run(w, S(5));
+	w->nodes[0].node->contacts[0]->record.addresses[1][0] = 0xfe; /* where it was met once */
+	w->nodes[0].node->contacts[0]->record_changed = true;
+	world_network(w, 0, true);
+	w->deaf = true;
+	world_crash(w, 0);
+	world_crash(w, 1);
+	for (unsigned i = 0; i < 12000 && w->nodes[0].paths_len == 0; i++)
+		world_run(w, 50000);
+	assert_int_equal(w->nodes[0].paths_len, 1);
+	broken = w->nodes[0].paths[0].id;
+	world_path_fails(w, 0, broken);
+	assert_int_equal(w->nodes[0].paths_len, 0);
+	assert_false(world_linked(w, 0, 1));
+	world_run(w, S(3)); /* the slot lasts longer */
+	assert_int_equal(w->nodes[0].paths_len, 1);
+	assert_int_not_equal(w->nodes[0].paths[0].id, broken);
+	world_run(w, S(630));
+	assert_true(world_linked(w, 0, 1) && world_linked(w, 1, 0));
+	world_free(w);
+}
+
 /* Anybody can forge the word that nobody listens: the link is doubted, asked, and goes on where it was. */
 static void a_refusal_is_only_a_hint(void **state)
 {
@@ -715,6 +787,7 @@ int main(void)
 		cmocka_unit_test(two_contacts_write_to_each_other),
 		cmocka_unit_test(nothing_is_lost_on_a_bad_network),
 		cmocka_unit_test(an_older_vault_is_put_back),
+		cmocka_unit_test(an_older_vault_on_a_bad_network),
 		cmocka_unit_test(what_was_read_after_the_copy_comes_again),
 		cmocka_unit_test(what_waited_in_the_copy_is_shown_once),
 		cmocka_unit_test(a_silent_or_blocked_contact_hears_nothing),
@@ -728,6 +801,7 @@ int main(void)
 		cmocka_unit_test(words_overtake_each_other),
 		cmocka_unit_test(a_farewell_is_heard),
 		cmocka_unit_test(a_path_that_breaks_is_missed),
+		cmocka_unit_test(a_path_of_a_slot_breaks),
 		cmocka_unit_test(a_refusal_is_only_a_hint),
 		cmocka_unit_test(on_battery_calls_are_fewer),
 		cmocka_unit_test(who_looks_may_stop),
