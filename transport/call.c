@@ -11,6 +11,10 @@
  *
  * The direct form is the 16 places of 16 bytes, one after the other.
  *
+ * A Bluetooth advertisement (PROTOCOL section 9), 26 bytes:
+ *
+ *     0  +16 the entry | 16 +10 n; the last 6 bytes of n are zeros
+ *
  * An entry is T(8) ‖ Q(8). A version-4 UUID fixes four bits of byte 6, which is in T, and two of byte 8, the
  * first of Q: in the mDNS form they are left out when T and Q are compared. T and Q are compared as
  * integers, since a comparison that stops early would tell a prober how far it got.
@@ -22,6 +26,8 @@ static_assert(CALL_LARGE_LEN == HEAD_LEN + CALL_LARGE * QUESTION_LEN, "large cal
 static_assert(CALL_DIRECT_LEN == CALL_DIRECT * 16, "direct call");
 
 static const uint8_t question_tail[] = { 5, 'l', 'o', 'c', 'a', 'l', 0, 0, 1, 0, 1 };
+
+static_assert(ADVERT_LEN == 16 + CALL_ADVERT_NONCE, "advertisement");
 
 /* As load_u64() sees them: the bits of T and Q that a UUID leaves to us. */
 static const uint64_t tag_mask = ~(UINT64_C(0xf0) << 48), fresh_mask = ~UINT64_C(0xc0);
@@ -50,12 +56,19 @@ static uint64_t fresh(const struct sym_key *key, const uint8_t n[static 16], con
 	return load_u64(q);
 }
 
+/* PROTOCOL section 9: over Bluetooth the source is 16 zeros, since addresses of devices change there. */
+static void source_put(uint8_t out[static 16], const struct address *source)
+{
+	if (!address_is_bluetooth(source))
+		memcpy(out, source->ip, sizeof(source->ip));
+}
+
 static struct call_proof proof_unit(enum call_kind kind, uint32_t unit, const struct address *source)
 {
 	struct call_proof proof = { .len = 1 + 4 + 16, .b = { (uint8_t)kind } };
 
 	store_u32(proof.b + 1, unit);
-	memcpy(proof.b + 5, source->ip, sizeof(source->ip));
+	source_put(proof.b + 5, source);
 	return proof;
 }
 
@@ -69,8 +82,14 @@ struct call_proof call_proof_answer(const struct nonce16 *n_call, const struct a
 	struct call_proof proof = { .len = 1 + 16 + 16, .b = { CALL_KIND_ANSWER } };
 
 	memcpy(proof.b + 1, n_call->b, sizeof(n_call->b));
-	memcpy(proof.b + 17, source->ip, sizeof(source->ip));
+	source_put(proof.b + 17, source);
 	return proof;
+}
+
+static void entry_put(uint8_t place[static 16], const struct call_entry *entry, const uint8_t n[static 16])
+{
+	store_u64(place, tag(entry->key, n));
+	store_u64(place + 8, fresh(entry->key, n, &entry->proof));
 }
 
 /* Random places without a double: the first n of a shuffle. */
@@ -83,10 +102,8 @@ static void entries_place(struct call *c, const struct call_entry *entries, size
 		free_places[i] = (uint8_t)(i + 1);
 	for (size_t i = 0; i < n; i++) {
 		const uint32_t pick = random_below(rng, (uint32_t)left);
-		uint8_t *place = c->place[free_places[pick]];
 
-		store_u64(place, tag(entries[i].key, c->place[0]));
-		store_u64(place + 8, fresh(entries[i].key, c->place[0], &entries[i].proof));
+		entry_put(c->place[free_places[pick]], &entries[i], c->place[0]);
 		free_places[pick] = free_places[--left];
 	}
 }
@@ -194,6 +211,37 @@ int call_read_direct(struct call *out, struct span datagram)
 	*out = (struct call){ .shape = CALL_DIRECT, .count = CALL_DIRECT };
 	memcpy(out->place, datagram.p, datagram.len);
 	return 0;
+}
+
+void call_advert_make(struct call *out, const struct call_entry *entry, struct random *rng)
+{
+	*out = (struct call){ .shape = CALL_DIRECT, .count = 2 };
+	random_bytes(rng, out->place[0], CALL_ADVERT_NONCE);
+	entry_put(out->place[1], entry, out->place[0]);
+}
+
+void call_advert_write(struct writer *w, const struct call *c)
+{
+	writer_bytes(w, c->place[1], 16);
+	writer_bytes(w, c->place[0], CALL_ADVERT_NONCE);
+}
+
+int call_advert_read(struct call *out, struct span bytes)
+{
+	if (bytes.len != ADVERT_LEN)
+		return CALL_REFUSED;
+	*out = (struct call){ .shape = CALL_DIRECT, .count = 2 };
+	memcpy(out->place[1], bytes.p, 16);
+	memcpy(out->place[0], bytes.p + 16, CALL_ADVERT_NONCE);
+	return 0;
+}
+
+uint8_t call_psm(const struct sym_key *key, const struct nonce16 *n)
+{
+	uint8_t out[16];
+
+	b2(out, sizeof(out), "fl1:psm", KEY_SPAN(key), SPAN(n->b));
+	return (uint8_t)(0x80 + (load_u16(out) & 0x7f));
 }
 
 const struct nonce16 *call_nonce(const struct call *c)

@@ -18,6 +18,7 @@ enum {
 	CALL_SMALL_LEN = 396,       /* 8 questions */
 	CALL_LARGE_LEN = 1164,      /* 24 questions */
 	CALL_DIRECT_LEN = 256,      /* 16 places, no question around them */
+	CALL_ADVERT_NONCE = 10,     /* bytes of n in an advertisement; the others are zeros */
 	CALL_UNIT_S = 600,          /* the clock in a proof counts these */
 	CALL_UNITS_EITHER = 2,      /* a live call's unit differs by at most this */
 	CALL_SEARCH_UNITS = 525960, /* ten years of units, either way */
@@ -36,7 +37,7 @@ enum call_kind { CALL_KIND_CALL = 0, CALL_KIND_ANSWER = 1, CALL_KIND_BLUETOOTH =
 enum call_shape { CALL_SMALL = 8, CALL_LARGE = 24, CALL_DIRECT = 16 };
 
 /* place[0] is n, the others are entries or random bytes. Bits that a UUID fixes are overwritten already,
- * except in a direct call and in a Bluetooth advertisement, which is { CALL_DIRECT, 2, { n, entry } }. */
+ * except in a direct call and in a Bluetooth advertisement, which has the shape of one with count 2. */
 struct call {
 	enum call_shape shape;
 	size_t count;
@@ -70,6 +71,15 @@ void call_write(struct writer *w, const struct call *c);
 must_check int call_read(struct call *out, struct span datagram);
 /* Reads a direct call: 256 bytes of anything. Returns 0 or CALL_REFUSED. */
 must_check int call_read_direct(struct call *out, struct span datagram);
+
+/* The call of kind 02 in an advertisement: one entry. Draws 10 bytes. */
+void call_advert_make(struct call *out, const struct call_entry *entry, struct random *rng);
+/* The ADVERT_LEN bytes: UUID, then data. */
+void call_advert_write(struct writer *w, const struct call *c);
+/* Reads them: 26 bytes of anything. Returns 0 or CALL_REFUSED. */
+must_check int call_advert_read(struct call *out, struct span bytes);
+/* The PSM on which the answer to it is waited for, hex 80 to ff; key is the caller's, that of the entry. */
+uint8_t call_psm(const struct sym_key *key, const struct nonce16 *n);
 
 const struct nonce16 *call_nonce(const struct call *c); /* n; lives as long as c */
 /* The place of the entry made under key (at least 1), or -1. Costs one B2. */

@@ -18,6 +18,9 @@
  *   to send a burst.
  * - Pacing is a bucket of tokens. Timers of 1 ms must not throttle a path of 100 us: the bucket holds what
  *   two milliseconds bring, and never less than the first window.
+ * - A reliable path has no loss to detect: its queue, which the other side's acks empty, is all that there
+ *   is to know. It holds 24 datagrams, 30 KB: half a second of what such a path bears, so that what is
+ *   written next does not wait long behind them, and the channel never runs dry within an ack's delay.
  */
 enum {
 	PACKET_THRESHOLD = 3,
@@ -57,6 +60,12 @@ void recovery_init(struct recovery *r, uint64_t rtt_us, uint64_t now_us)
 		.tokens = RECOVERY_WINDOW_INITIAL,
 		.tokens_at_us = now_us,
 	};
+}
+
+void recovery_init_reliable(struct recovery *r)
+{
+	recovery_init(r, 0, 0);
+	r->reliable = true;
 }
 
 void recovery_deinit(struct recovery *r)
@@ -161,8 +170,10 @@ static uint64_t pto_us(const struct recovery *r)
 
 static uint64_t pto_at_us(const struct recovery *r)
 {
-	const uint64_t wait = pto_us(r) << MIN(r->pto_count, (unsigned)PTO_SHIFT_MAX);
+	uint64_t wait = pto_us(r) << MIN(r->pto_count, (unsigned)PTO_SHIFT_MAX);
 
+	if (r->reliable)
+		wait = RECOVERY_STALL_US;
 	return r->bytes_in_flight > 0 ? r->last_sent_us + MIN(wait, (uint64_t)RECOVERY_PTO_MAX_US)
 	                              : UINT64_MAX;
 }
@@ -257,6 +268,8 @@ static uint64_t tokens_wait_us(const struct recovery *r, uint64_t bytes)
 bool recovery_can_send(struct recovery *r, size_t bytes, uint64_t now_us)
 {
 	r->paced_until_us = UINT64_MAX;
+	if (r->reliable)
+		return r->ring_len < RECOVERY_RELIABLE_MAX;
 	if (r->ring_len == RECOVERY_SENT_MAX)
 		return false;
 	if (r->probes > 0)
@@ -291,10 +304,13 @@ int recovery_on_sent(struct recovery *r, uint64_t pn, size_t bytes, const struct
 	s = sent_at(r, r->ring_len++);
 	*s = (struct recovery_sent){ .pn = pn, .at_us = now_us, .bytes = (uint16_t)bytes, .n = (uint8_t)n };
 	memcpy(s->frames, frames, n * sizeof(*frames));
+	/* A reliable path is slow, not lost, as long as acks come: the time is counted from the last of them.
+	 */
+	if (!r->reliable || r->bytes_in_flight == 0)
+		r->last_sent_us = now_us;
 	r->bytes_in_flight += bytes;
 	r->tokens -= MIN(r->tokens, (uint64_t)bytes);
 	r->probes -= r->probes > 0;
-	r->last_sent_us = now_us;
 	r->rest_at_us = UINT64_MAX;
 	round_on_sent(r);
 	return 0;
@@ -395,6 +411,12 @@ int recovery_on_ack(struct recovery *r, const struct frame_ack *ack, uint64_t no
 	}
 	if (n == 0)
 		return 0;
+	if (r->reliable) {
+		r->pto_count = 0;
+		r->last_sent_us = now_us;
+		ring_trim(r, now_us);
+		return 0;
+	}
 	if (last.pn == ack->largest)
 		rtt_sample(r, now_us - last.at_us, ack->delay_us, now_us);
 	else if (ack->largest + 1 == r->unfollowed_next)
@@ -420,9 +442,10 @@ uint64_t recovery_deadline_us(const struct recovery *r)
 static void probe(struct recovery *r, uint64_t now_us, struct recovery_sink *sink)
 {
 	const bool full = r->ring_len + PROBES > RECOVERY_SENT_MAX;
+	const unsigned probes = r->reliable ? 0 : PROBES;
 	unsigned given = 0;
 
-	for (uint32_t i = 0; i < r->ring_len && given < PROBES; i++) {
+	for (uint32_t i = 0; i < r->ring_len && given < probes; i++) {
 		struct recovery_sent *s = sent_at(r, i);
 
 		if (s->state != SENT_IN_FLIGHT)

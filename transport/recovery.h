@@ -6,6 +6,10 @@
  * gets the record back when its datagram was acknowledged or is lost. Also says when the
  * next datagram may go. One for each link; the receiving half is received.h.
  *
+ * On a path that neither loses nor reorders (an L2CAP channel) it only counts: at most
+ * RECOVERY_RELIABLE_MAX datagrams are in flight, freed by acks, and nothing is ever lost,
+ * probed or paced. What waits there too long is counted as a probe that was not answered.
+ *
  * Times are microseconds of the caller's clock, which never goes back. It draws no
  * randomness. Its only memory is the list of datagrams in flight: nothing at first, more
  * as more are in flight, given back RECOVERY_REST_US after the last was settled.
@@ -26,6 +30,8 @@ enum {
 	RECOVERY_RTT_INITIAL_US = 333000,
 	RECOVERY_PTO_MAX_US = 30000000, /* no probe waits longer, however many were not answered */
 	RECOVERY_REST_US = 1000000,
+	RECOVERY_RELIABLE_MAX = 24,   /* datagrams in flight on a reliable path */
+	RECOVERY_STALL_US = 10000000, /* in flight there without an ack */
 };
 
 enum { RECOVERY_REFUSED = 1 }; /* outcome of recovery_on_ack() */
@@ -69,6 +75,7 @@ struct recovery {
 	uint64_t loss_at_us; /* when the time threshold is next reached; UINT64_MAX: none waits for it */
 	uint64_t rest_at_us; /* when the list is made small; UINT64_MAX: it is, or is in use */
 	unsigned pto_count;
+	bool reliable;
 	unsigned probes; /* datagrams that may go beyond the window */
 
 	uint64_t window, threshold; /* bytes; slow start below the threshold */
@@ -84,6 +91,8 @@ struct recovery {
 
 /* rtt_us: what the handshake took, or 0 where it is not known. */
 void recovery_init(struct recovery *r, uint64_t rtt_us, uint64_t now_us);
+/* For a reliable path. */
+void recovery_init_reliable(struct recovery *r);
 void recovery_deinit(struct recovery *r); /* a zeroed one is allowed */
 
 /* Whether a datagram of so many bytes that wants an ack may go now. After false: on an ack, or at

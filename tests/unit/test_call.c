@@ -204,9 +204,67 @@ static void a_search_finds_a_lost_clock(void **state)
 	assert_int_equal(call_search_step(&clock_s, &s, &key, 10), CALL_SEARCH_MORE);
 }
 
+/* PROTOCOL section 9. */
+static void an_advertisement_is_a_call_of_one_entry(void **state)
+{
+	const struct address radio = { { 0x12, 0x34 }, ADDRESS_BLUETOOTH | 1 }, network = { { 0 }, 3 };
+	const struct call_entry entry = {
+		&key,
+		call_proof_clock(CALL_KIND_BLUETOOTH, NOON, &radio),
+	};
+	const struct call_proof none = call_proof_clock(CALL_KIND_BLUETOOTH, NOON, &network);
+	static const uint8_t zeros[6];
+	uint8_t bytes[ADVERT_LEN + 1];
+	struct writer w = writer_on(bytes, ADVERT_LEN);
+	struct call c, back;
+
+	(void)state;
+	assert_int_equal(entry.proof.len, none.len);
+	assert_memory_equal(entry.proof.b, none.b, none.len); /* the source is 16 zeros */
+	call_advert_make(&c, &entry, &rng.base);
+	call_advert_write(&w, &c);
+	assert_memory_equal(bytes, c.place[1], 16);
+	assert_memory_equal(bytes + 16, call_nonce(&c)->b, 10);
+	assert_memory_equal(call_nonce(&c)->b + 10, zeros, 6);
+	for (size_t len = 0; len <= sizeof(bytes); len++)
+		assert_int_equal(call_advert_read(&back, span_from(bytes, len)),
+		                 len == ADVERT_LEN ? 0 : CALL_REFUSED);
+	assert_int_equal(call_advert_read(&back, writer_done(&w)), 0);
+	assert_memory_equal(&back, &c, sizeof(c));
+	assert_int_equal(call_find(&back, &key), 1);
+	assert_int_equal(call_find(&back, &other_key), -1);
+	assert_true(call_is_live_by_clock(&back, 1, &key, CALL_KIND_BLUETOOTH, &radio, NOON, 0));
+	assert_false(call_is_live_by_clock(&back, 1, &key, CALL_KIND_CALL, &radio, NOON, 0));
+	for (size_t bit = 0; bit < ADVERT_LEN * 8; bit++) {
+		bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		assert_int_equal(call_advert_read(&back, span_from(bytes, ADVERT_LEN)), 0);
+		assert_false(call_find(&back, &key) == 1 &&
+		             call_is_live_by_clock(&back, 1, &key, CALL_KIND_BLUETOOTH, &radio, NOON, 0));
+		bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	}
+}
+
+/* All 128, about equally often. */
+static void psms_look_random(void **state)
+{
+	unsigned seen[256] = { 0 };
+
+	(void)state;
+	for (unsigned i = 0; i < 12800; i++) {
+		struct nonce16 n = { { 0 } };
+
+		random_bytes(&rng.base, n.b, CALL_ADVERT_NONCE);
+		seen[call_psm(&key, &n)]++;
+	}
+	for (unsigned psm = 0; psm < 256; psm++)
+		assert_in_range(seen[psm], psm < 0x80 ? 0 : 50, psm < 0x80 ? 0 : 170);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(an_advertisement_is_a_call_of_one_entry, setup),
+		cmocka_unit_test_setup(psms_look_random, setup),
 		cmocka_unit_test_setup(every_bit_of_a_call_counts, setup),
 		cmocka_unit_test_setup(entries_find_places_of_their_own, setup),
 		cmocka_unit_test_setup(a_call_is_live_by_the_clock, setup),

@@ -574,6 +574,80 @@ static void an_ack_is_due_when_it_should_be(void **state)
 	assert_true(received_owes_ack(&r) && w.len == 0 && !w.failed);
 }
 
+struct tally {
+	struct recovery_sink sink;
+	unsigned acked, other;
+};
+
+static void tally_fate(struct recovery_sink *self, const struct sent_frame *f, enum recovery_fate fate)
+{
+	struct tally *t = CONTAINER_OF(self, struct tally, sink);
+
+	(void)f;
+	t->acked += fate == RECOVERY_ACKED;
+	t->other += fate != RECOVERY_ACKED;
+}
+
+static int ack_all_before(struct recovery *r, uint64_t end, uint64_t now_us, struct tally *tally)
+{
+	const struct range range = { 0, end };
+	uint8_t bytes[32];
+	struct writer w = WRITER_ON(bytes);
+	struct reader reader;
+	struct frame f;
+
+	frame_write_ack(&w, &range, 1, 0);
+	reader = reader_from(writer_done(&w));
+	assert_int_equal(frame_read(&f, &reader), 0);
+	return recovery_on_ack(r, &f.ack, now_us, &tally->sink);
+}
+
+static uint64_t fill(struct recovery *r, uint64_t pn, uint64_t now_us)
+{
+	const struct sent_frame frame = { .type = FRAME_PIECE };
+
+	while (recovery_can_send(r, CARRIER_LARGE, now_us))
+		assert_int_equal(recovery_on_sent(r, pn++, CARRIER_LARGE, &frame, 1, now_us), 0);
+	return pn;
+}
+
+/* PROTOCOL section 9: 24 in flight, freed by acks; however long these take, nothing is sent again. */
+static void a_reliable_path_has_a_queue_and_no_losses(void **state)
+{
+	struct tally tally = { { tally_fate }, 0, 0 };
+	struct recovery r;
+	uint64_t pn = 0, now_us = 5000000;
+
+	(void)state;
+	recovery_init_reliable(&r);
+	assert_int_equal(recovery_deadline_us(&r), UINT64_MAX);
+	for (unsigned round = 0; round < 50; round++) {
+		const uint64_t end = (pn = fill(&r, pn, now_us)) - round % RECOVERY_RELIABLE_MAX;
+
+		assert_int_equal(pn - tally.acked, RECOVERY_RELIABLE_MAX);
+		now_us += 9000000;
+		recovery_on_timer(&r, now_us, &tally.sink);
+		assert_int_equal(recovery_pto_count(&r), 0);
+		assert_int_equal(ack_all_before(&r, end, now_us, &tally), 0);
+		assert_int_equal(tally.acked, end);
+	}
+	/* It stands still: that is said, once every ten seconds, and no more. */
+	pn = fill(&r, pn, now_us);
+	for (unsigned stalls = 1; stalls < 10; stalls++) {
+		assert_int_equal(recovery_deadline_us(&r), now_us + RECOVERY_STALL_US);
+		now_us += RECOVERY_STALL_US;
+		recovery_on_timer(&r, now_us, &tally.sink);
+		assert_int_equal(recovery_pto_count(&r), stalls);
+		assert_false(recovery_can_send(&r, CARRIER_LARGE, now_us));
+	}
+	assert_int_equal(ack_all_before(&r, pn + 1, now_us, &tally), RECOVERY_REFUSED);
+	assert_int_equal(ack_all_before(&r, pn, now_us, &tally), 0);
+	assert_int_equal(recovery_pto_count(&r), 0);
+	assert_int_equal(tally.acked, pn);
+	assert_int_equal(tally.other, 0);
+	recovery_deinit(&r);
+}
+
 static void the_newest_ranges_are_remembered(void **state)
 {
 	struct received r = { 0 };
@@ -609,6 +683,7 @@ int main(void)
 		                                single_teardown),
 		cmocka_unit_test_setup_teardown(pacing_suits_a_slow_timer, single_setup, single_teardown),
 		cmocka_unit_test(an_ack_is_due_when_it_should_be),
+		cmocka_unit_test(a_reliable_path_has_a_queue_and_no_losses),
 		cmocka_unit_test(the_newest_ranges_are_remembered),
 	};
 
