@@ -372,23 +372,47 @@ static int look_hello(json_t *reply, const struct asked *a, const struct loop *l
 	       json_object_set_new(reply, "protocol", json_integer(PROTOCOL_VERSION));
 }
 
-static json_t *carrier(const struct lan_status *s)
+static int add_carrier(json_t *list, json_t *o, const char *why_not)
 {
-	json_t *o = json_pack("{s:s, s:s, s:s, s:b}", "carrier", "lan", "interface", s->name, "family",
-	                      s->ipv6 ? "ipv6" : "ipv4", "works", s->why_not == NULL);
+	int r = json_object_set_new(o, "works", json_boolean(why_not == NULL));
 
-	return whole(o, s->why_not == NULL ? 0 : json_object_set_new(o, "why", json_string(s->why_not)));
+	if (why_not != NULL)
+		r |= json_object_set_new(o, "why", json_string(why_not));
+	return json_array_append_new(list, whole(o, r));
 }
 
-static json_t *carriers(const struct lan *lan)
+static int add_lan(json_t *list, const struct lan *lan)
 {
 	struct lan_status status[INTERFACES_MAX];
 	const size_t n = lan != NULL ? lan_status(lan, status) : 0;
-	json_t *list = json_array();
 	int r = 0;
 
 	for (size_t i = 0; i < n; i++)
-		r |= json_array_append_new(list, carrier(&status[i]));
+		r |= add_carrier(list,
+		                 json_pack("{s:s, s:s, s:s}", "carrier", "lan", "interface", status[i].name,
+		                           "family", status[i].ipv6 ? "ipv6" : "ipv4"),
+		                 status[i].why_not);
+	return r;
+}
+
+static int add_bluetooth(json_t *list, const struct bluetooth *bluetooth)
+{
+	struct bluetooth_status status[RADIOS_MAX];
+	const size_t n = bluetooth != NULL ? bluetooth_status(bluetooth, status) : 0;
+	int r = 0;
+
+	for (size_t i = 0; i < n; i++)
+		r |= add_carrier(list,
+		                 json_pack("{s:s, s:s}", "carrier", "bluetooth", "interface", status[i].name),
+		                 status[i].why_not);
+	return r;
+}
+
+static json_t *carriers(const struct loop *l)
+{
+	json_t *list = json_array();
+	const int r = add_lan(list, loop_lan(l)) | add_bluetooth(list, loop_bluetooth(l));
+
 	return whole(list, r);
 }
 
@@ -412,7 +436,7 @@ static int look_status(json_t *reply, const struct asked *a, const struct loop *
 	return json_object_set_new(reply, "contacts", json_integer((json_int_t)count)) |
 	       json_object_set_new(reply, "linked", whole(linked, r)) |
 	       json_object_set_new(reply, "waiting", json_integer(waiting)) |
-	       json_object_set_new(reply, "carriers", carriers(loop_lan(l))) |
+	       json_object_set_new(reply, "carriers", carriers(l)) |
 	       json_object_set_new(reply, "looking", json_boolean(node_is_looking(n))) |
 	       json_object_set_new(reply, "clock_wrong", json_boolean(node_clock_is_wrong(n))) |
 	       json_object_set_new(reply, "on_battery", json_boolean(loop_on_battery(l))) |
@@ -426,11 +450,15 @@ static json_t *contact_json(const struct contact_view *v)
 {
 	const struct contact_record *r = v->record;
 
-	return json_pack("{s:s, s:s, s:s, s:b, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:I}", "name", r->name,
-	                 "mode", modes[r->mode], "state", states[r->state], "blocked", r->blocked, "linked",
-	                 v->linked, "asks_again", v->asks_again, "held", v->held, "by_code", r->by_code,
-	                 "paired", (json_int_t)r->paired_at, "waiting", (json_int_t)v->waiting,
-	                 "stored_before", (json_int_t)v->stored_before, "next", (json_int_t)v->next_position);
+	json_t *o = json_pack("{s:s, s:s, s:s, s:b, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:I}", "name", r->name,
+	                      "mode", modes[r->mode], "state", states[r->state], "blocked", r->blocked,
+	                      "linked", v->linked, "asks_again", v->asks_again, "held", v->held, "by_code",
+	                      r->by_code, "paired", (json_int_t)r->paired_at, "waiting",
+	                      (json_int_t)v->waiting, "stored_before", (json_int_t)v->stored_before, "next",
+	                      (json_int_t)v->next_position);
+	const char *over = v->by_bluetooth ? "bluetooth" : "lan";
+
+	return whole(o, v->linked ? json_object_set_new(o, "over", json_string(over)) : 0);
 }
 
 static int look_contacts(json_t *reply, const struct asked *a, const struct loop *l)

@@ -26,6 +26,9 @@ struct loop {
 	uv_signal_t signals[COUNT_OF(locking_signals)];
 	size_t signals_open;
 	struct lan *lan;
+	struct bluetooth *bluetooth;
+	struct radio radios[RADIOS_MAX];
+	size_t radios_len;
 	struct control *control; /* NULL without a home */
 	struct store *store;     /* borrowed */
 	struct node *node;
@@ -92,6 +95,20 @@ static void feed_network(struct loop *l)
 	feed(l, &ev);
 }
 
+static void feed_radios(struct loop *l)
+{
+	if (l->bluetooth != NULL)
+		feed(l,
+		     &(struct event){ .kind = EV_RADIOS, .radios = l->radios, .radios_len = l->radios_len });
+}
+
+/* What there is to meet over, all of it: for a node that begins. */
+static void feed_carriers(struct loop *l)
+{
+	feed_network(l);
+	feed_radios(l);
+}
+
 static void on_network(void *arg, const struct address *locals, size_t n)
 {
 	struct loop *l = arg;
@@ -123,6 +140,31 @@ static void on_refused(void *arg, uint32_t path)
 }
 
 static const struct lan_callbacks lan_callbacks = { on_network, on_call, on_datagram, on_failed, on_refused };
+
+static void on_radios(void *arg, const struct radio *radios, size_t n)
+{
+	struct loop *l = arg;
+
+	assert(n <= RADIOS_MAX);
+	if (n > 0)
+		memcpy(l->radios, radios, n * sizeof(*radios));
+	l->radios_len = n;
+	feed_radios(l);
+}
+
+static void on_advert(void *arg, const struct address *from, struct span uuid_and_data)
+{
+	feed(arg, &(struct event){ .kind = EV_ADVERT, .from = *from, .bytes = uuid_and_data });
+}
+
+static void on_channel(void *arg, uint32_t path, const struct address *from, uint16_t psm, struct span sdu)
+{
+	feed(arg,
+	     &(struct event){ .kind = EV_CHANNEL, .path = path, .from = *from, .port = psm, .bytes = sdu });
+}
+
+static const struct bluetooth_callbacks bluetooth_callbacks = { on_radios, on_advert, on_channel, on_datagram,
+	                                                        on_failed };
 
 static void on_tick(uv_timer_t *timer)
 {
@@ -190,7 +232,7 @@ static void set_room(struct loop *l, enum loop_room room)
 	control_room(l->control, room);
 	feed_room(l);
 	if (before == LOOP_ROOM_NONE)
-		feed_network(l);
+		feed_carriers(l);
 }
 
 static void look_at_room(struct loop *l, bool now)
@@ -226,6 +268,13 @@ static void arm(struct loop *l)
 		               due <= now ? 0 : MIN((due - now + 999) / 1000, LOOP_TIMER_MAX_MS), 0);
 }
 
+static int open_path(struct loop *l, const struct effect *e)
+{
+	if (address_is_bluetooth(&e->remote))
+		return bluetooth_open(l->bluetooth, e->path, &e->remote, e->port);
+	return lan_open(l->lan, e->path, &e->local, &e->remote, e->port);
+}
+
 static int release_one(struct loop *l, const struct effect *e)
 {
 	const struct span bytes = effect_bytes(&l->releasing, e);
@@ -234,13 +283,25 @@ static int release_one(struct loop *l, const struct effect *e)
 	case FX_CALL:
 		lan_call(l->lan, &e->local, bytes);
 		return 0;
+	case FX_ADVERTISE:
+		bluetooth_advertise(l->bluetooth, e->local.interface, bytes);
+		return 0;
+	case FX_SCAN:
+		bluetooth_scan(l->bluetooth, e->number != 0);
+		return 0;
 	case FX_OPEN:
-		return lan_open(l->lan, e->path, &e->local, &e->remote, e->port);
+		return open_path(l, e);
 	case FX_SEND:
-		lan_send(l->lan, e->path, bytes);
+		if (bluetooth_has(l->bluetooth, e->path))
+			bluetooth_send(l->bluetooth, e->path, bytes);
+		else
+			lan_send(l->lan, e->path, bytes);
 		return 0;
 	case FX_CLOSE:
-		lan_close_path(l->lan, e->path);
+		if (bluetooth_has(l->bluetooth, e->path))
+			bluetooth_close_path(l->bluetooth, e->path);
+		else
+			lan_close_path(l->lan, e->path);
 		return 0;
 	case FX_REPLY:
 		control_reply(l->control, e, bytes);
@@ -263,6 +324,7 @@ static int release(struct loop *l)
 	for (size_t i = 0; i < l->releasing.n && r == 0; i++)
 		r = release_one(l, &l->releasing.v[i]);
 	lan_flush(l->lan);
+	bluetooth_flush(l->bluetooth);
 	effects_clear(&l->releasing);
 	return r;
 }
@@ -308,6 +370,7 @@ static void start_again(struct loop *l, int failure)
 	l->failure = 0;
 	shut_node(l);
 	lan_drop_paths(l->lan);
+	bluetooth_drop_paths(l->bluetooth);
 	l->result = full || l->restarts++ < LOOP_RESTARTS_MAX ? open_node(l) : failure;
 	if (l->result != 0) {
 		fprintf(stderr, "flyleaf: the notebook: %s; stopping\n", err_str(l->result));
@@ -317,7 +380,7 @@ static void start_again(struct loop *l, int failure)
 	if (full)
 		set_room(l, LOOP_ROOM_NONE);
 	feed_room(l);
-	feed_network(l);
+	feed_carriers(l);
 }
 
 static void end_turn(struct loop *l)
@@ -390,8 +453,10 @@ static void close_all(struct loop *l)
 		uv_close((uv_handle_t *)&l->signals[i], handle_closed);
 	control_close(l->control, part_closed, NULL);
 	lan_close(l->lan, part_closed, NULL);
+	bluetooth_close(l->bluetooth, part_closed, NULL);
 	l->control = NULL;
 	l->lan = NULL;
+	l->bluetooth = NULL;
 }
 
 static void on_check(uv_check_t *check)
@@ -441,6 +506,11 @@ struct store *loop_store(const struct loop *l)
 const struct lan *loop_lan(const struct loop *l)
 {
 	return l->lan;
+}
+
+const struct bluetooth *loop_bluetooth(const struct loop *l)
+{
+	return l->bluetooth;
 }
 
 enum loop_room loop_room(const struct loop *l)
@@ -511,6 +581,8 @@ int loop_run(const struct loop_options *options)
 		r = open_node(l);
 	if (r == 0 && !options->read_only)
 		look_at_room(l, true);
+	if (r == 0 && !options->read_only)
+		r = bluetooth_new(&l->bluetooth, &l->uv, &options->bluetooth, &bluetooth_callbacks, l);
 	if (r == 0 && !options->read_only)
 		r = lan_new(&l->lan, &l->uv, &options->lan, &lan_callbacks, l);
 	if (r == 0 && options->home != NULL)

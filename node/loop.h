@@ -18,6 +18,7 @@
 #define NODE_LOOP_H
 
 #include "node/core/node.h"
+#include "transport/bluetooth.h"
 #include "transport/lan.h"
 
 enum {
@@ -51,6 +52,7 @@ struct loop_options {
 	const char *home;   /* the folder of the control socket; NULL: none */
 	const char *report; /* what was noticed when the notebook was opened, for status; NULL: nothing */
 	struct lan_options lan;
+	struct bluetooth_options bluetooth;
 	struct random *rng;
 };
 
@@ -65,7 +67,8 @@ const struct loop_options *loop_options(const struct loop *l);
 bool loop_in_turn(const struct loop *l);
 const struct node *loop_node(const struct loop *l);
 struct store *loop_store(const struct loop *l);
-const struct lan *loop_lan(const struct loop *l); /* NULL where there is no carrier */
+const struct lan *loop_lan(const struct loop *l);             /* NULL where there is no carrier */
+const struct bluetooth *loop_bluetooth(const struct loop *l); /* the same */
 bool loop_on_battery(const struct loop *l);
 enum loop_room loop_room(const struct loop *l);
 /* Its reply comes after the commit, by control_reply(), or control_failed() when the turn fails. Returns 0,

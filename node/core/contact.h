@@ -18,10 +18,10 @@ struct session;
 enum secret_kind { SECRET_CUR = 0, SECRET_PREV = 1, SECRET_ANCHOR = 2 };
 enum { SECRET_KINDS = 3 };
 
-/* A call of theirs, so that it counts once. */
+/* A call of theirs, so that it counts once: the first 8 bytes of its nonce say which. */
 struct heard_call {
-	struct nonce16 n;
-	uint64_t until_us;
+	uint32_t n[2];
+	uint32_t until_s; /* on the clock of now_us */
 };
 
 struct call_keys {
@@ -46,12 +46,14 @@ struct contact {
 	struct session *calling;   /* a handshake that we began: our call was answered */
 	struct session *answering; /* a handshake that we wait for: we answered a call */
 
-	uint64_t answered_us;     /* when we last answered a call of theirs; 0: never */
-	struct heard_call *heard; /* owned: a ring of CALLS_HEARD_MAX, once there is a first one */
-	size_t heard_next;
-	uint64_t taken;  /* the number of our latest call whose answer was taken; 0: none */
-	bool asks_again; /* called under the anchor, and was not answered */
-	bool suspect;    /* linked, but seems to be gone: is called as if it were not */
+	uint64_t advertised[SECRET_KINDS]; /* over Bluetooth: in which turn last; 0: never */
+	uint64_t answered_us;              /* when we last answered a call of theirs; 0: never */
+	struct heard_call *heard;          /* owned: a ring, once there is a first one */
+	size_t heard_cap;                  /* it doubles while the oldest counts, up to CALLS_HEARD_MAX */
+	size_t heard_next;                 /* the oldest, whose place comes next */
+	uint64_t taken;                    /* the number of our latest call whose answer was taken; 0: none */
+	bool asks_again;                   /* called under the anchor, and was not answered */
+	bool suspect;                      /* linked, but seems to be gone: is called as if it were not */
 
 	struct quota quota;
 	bool held; /* sends more than is taken; the notice was given */

@@ -74,6 +74,24 @@ void effect_call(struct effects *fx, const struct address *local, struct span da
 	add_bytes(fx, e, datagram);
 }
 
+void effect_advertise(struct effects *fx, uint32_t interface, struct span adverts)
+{
+	struct effect *e = add(fx, FX_ADVERTISE);
+
+	if (e == NULL)
+		return;
+	e->local.interface = interface;
+	add_bytes(fx, e, adverts);
+}
+
+void effect_scan(struct effects *fx, bool on)
+{
+	struct effect *e = add(fx, FX_SCAN);
+
+	if (e != NULL)
+		e->number = on;
+}
+
 void effect_open(struct effects *fx, uint32_t path, const struct address *local, const struct address *remote,
                  uint16_t port)
 {

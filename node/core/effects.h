@@ -9,6 +9,9 @@
 #include "node/core/node.h"
 
 void effect_call(struct effects *fx, const struct address *local, struct span datagram);
+/* adverts: those of the adapter from now on, UUID ‖ data ‖ PSM of each. */
+void effect_advertise(struct effects *fx, uint32_t interface, struct span adverts);
+void effect_scan(struct effects *fx, bool on);
 void effect_open(struct effects *fx, uint32_t path, const struct address *local, const struct address *remote,
                  uint16_t port);
 /* Room for a datagram of up to cap bytes over path; NULL when out of memory. Say its length with

@@ -2,27 +2,22 @@
  * finder.c: calls and answers.
  *
  *     who is called    a contact in mode `call`, or anyone while the person looks, that is not linked
+ *                      over the local network
  *     when             on joining a network, when a message is queued, and every U(8,12) s, on
  *                      battery U(25,35) s
- *     who is answered  a contact in mode `call` or `answer` whose call is live, each call once, each
- *                      contact at most once in 5 s
- *
- * Whatever else comes to the group is dropped without a word: a call of a stranger, a
- * replayed one, one that is recognised and not live, one from another network.
+ *     who is answered  hearing.c
  */
 #include "node/core/finder.h"
 
 #include <sodium.h>
 #include <stdlib.h>
 
+#include "node/core/hearing.h"
 #include "node/core/session.h"
 #include "transport/call.h"
 
 enum { TTL_OF_A_NEIGHBOUR = 255 };
 enum { CALL_ROUND_MAX = 8, CALL_ROUND_KEYS = CALL_ROUND_MAX * (CALL_LARGE - 1) }; /* on one interface */
-enum { SEARCH_PAUSE_S = 5 };   /* between two searches over twenty years */
-enum { HEARD_S = 3600 };       /* how long a call counts as seen */
-enum { RECOGNISED_TAGS = 32 }; /* what it costs to look into a recognised call, counted as tags */
 
 void finder_init(struct finder *f)
 {
@@ -88,12 +83,17 @@ void finder_network(struct node *n, const struct address *locals, size_t len, bo
 
 /* ---- Calling --------------------------------------------------------------- */
 
-static bool is_called(const struct node *n, const struct contact *c)
+bool finder_wants(const struct node *n, const struct contact *c)
 {
 	const bool wanted = c->record.mode == MODE_CALL ||
 	                    (c->record.mode == MODE_ANSWER && n->finder.look_until_us != 0);
 
-	return wanted && contact_is_open(c) && (c->up == NULL || c->suspect);
+	return wanted && contact_is_open(c);
+}
+
+static bool is_called(const struct node *n, const struct contact *c)
+{
+	return finder_wants(n, c) && session_reach(c) != REACH_NETWORK;
 }
 
 static bool anybody_is_called(const struct node *n)
@@ -171,9 +171,8 @@ void finder_remember_call(struct node *n, const struct nonce16 *call_nonce, cons
 {
 	struct finder *f = &n->finder;
 
-	f->calls_made++;
-	f->calls[f->calls_made % CALLS_KEPT_MAX] = (struct own_call){
-		.n = *call_nonce, .local = *local, .made_us = n->now_us, .number = f->calls_made
+	f->calls[f->calls_next++ % CALLS_KEPT_MAX] = (struct own_call){
+		.n = *call_nonce, .local = *local, .made_us = n->now_us, .number = ++n->calls_made
 	};
 }
 
@@ -255,9 +254,19 @@ uint64_t finder_deadline_us(const struct node *n)
 
 /* ---- Being answered -------------------------------------------------------- */
 
+bool finder_is_newest_answer(struct contact *c, uint64_t number)
+{
+	/* What came once may come again, and a second handshake under the same two nonces would use its mask
+	 * twice. */
+	if (number <= c->taken)
+		return false;
+	c->taken = number;
+	return true;
+}
+
 static const struct own_call *own_call_by_nonce(const struct finder *f, const struct nonce16 *nonce)
 {
-	for (size_t i = 0; i < CALLS_KEPT_MAX && i <= f->calls_made; i++)
+	for (size_t i = 0; i < CALLS_KEPT_MAX && i < f->calls_next; i++)
 		if (f->calls[i].made_us != 0 && memcmp(f->calls[i].n.b, nonce->b, sizeof(nonce->b)) == 0)
 			return &f->calls[i];
 	return NULL;
@@ -299,65 +308,42 @@ bool finder_take_answer(const struct node *n, struct contact *c, const struct no
 {
 	const struct own_call *own = own_call_by_nonce(&n->finder, n_call);
 
-	/* What came once may come again, and a second handshake under the same two nonces would use its mask
-	 * twice. */
-	if (own == NULL || own->number <= c->taken)
-		return false;
-	c->taken = own->number;
-	return true;
+	return own != NULL && finder_is_newest_answer(c, own->number);
 }
 
-static int take_answer(struct node *n, struct contact *c, enum secret_kind kind, const struct own_call *own,
-                       const struct call *answer, const struct address *from)
+static int take_answer(struct node *n, const struct heard *h, bool *taken)
 {
-	if (!finder_take_answer(n, c, &own->n))
+	const struct sym_key *key = &h->contact->keys[h->kind].in;
+	const struct own_call *own = contact_calls_under(h->contact, h->kind)
+	                                     ? answered_call(n, h->call, h->place, key, h->from)
+	                                     : NULL;
+
+	*taken = own != NULL;
+	if (own == NULL || !finder_take_answer(n, h->contact, &own->n))
 		return 0;
-	return session_call_answered(n, c,
-	                             &(struct found){ .kind = kind,
+	return session_call_answered(n, h->contact,
+	                             &(struct found){ .kind = h->kind,
 	                                              .n_call = own->n,
-	                                              .n_answer = *call_nonce(answer),
+	                                              .n_answer = *call_nonce(h->call),
 	                                              .local = own->local,
-	                                              .remote = *from });
+	                                              .remote = *h->from });
 }
 
 /* ---- Answering ------------------------------------------------------------- */
 
-static bool was_heard(const struct node *n, const struct contact *c, const struct nonce16 *nonce)
+static int answer(struct node *n, const struct heard *h)
 {
-	for (size_t i = 0; c->heard != NULL && i < CALLS_HEARD_MAX; i++)
-		if (c->heard[i].until_us > n->now_us &&
-		    memcmp(c->heard[i].n.b, nonce->b, sizeof(nonce->b)) == 0)
-			return true;
-	return false;
-}
-
-int finder_hear(struct node *n, struct contact *c, const struct nonce16 *nonce, bool *first)
-{
-	*first = !was_heard(n, c, nonce);
-	if (!*first)
-		return 0;
-	if (c->heard == NULL)
-		c->heard = calloc(CALLS_HEARD_MAX, sizeof(*c->heard));
-	if (c->heard == NULL)
-		return ERR_NOMEM;
-	c->heard[c->heard_next++ % CALLS_HEARD_MAX] =
-	        (struct heard_call){ .n = *nonce, .until_us = n->now_us + HEARD_S * SECOND_US };
-	return 0;
-}
-
-static int answer(struct node *n, struct contact *c, enum secret_kind kind, const struct call *call,
-                  const struct address *from)
-{
-	const struct address *local = finder_local_for(n, from);
-	struct call_entry entry = { .key = &c->keys[kind].out };
-	struct found found = { .kind = kind, .n_call = *call_nonce(call), .remote = *from };
+	const struct address *local = finder_local_for(n, h->from);
+	struct contact *c = h->contact;
+	struct call_entry entry = { .key = &c->keys[h->kind].out };
+	struct found found = { .kind = h->kind, .n_call = *call_nonce(h->call), .remote = *h->from };
 	uint8_t bytes[CALL_SMALL_LEN];
 	struct writer w = WRITER_ON(bytes);
 	struct call own;
 
-	if (local == NULL || !session_may_answer(n, c))
+	if (local == NULL || !session_may_answer(n, c, h->from))
 		return 0;
-	entry.proof = call_proof_answer(call_nonce(call), local);
+	entry.proof = call_proof_answer(call_nonce(h->call), local);
 	call_make(&own, CALL_SMALL, &entry, 1, n->rng);
 	call_write(&w, &own);
 	c->answered_us = n->now_us;
@@ -370,125 +356,16 @@ static int answer(struct node *n, struct contact *c, enum secret_kind kind, cons
 	return 0;
 }
 
-static void asks_again(struct node *n, struct contact *c)
-{
-	if (c->asks_again)
-		return;
-	c->asks_again = true;
-	effect_notice(n->fx, NOTICE_ASKS_AGAIN, c->record.id, 0, SPAN_NONE);
-}
-
-/* A live call of a contact. */
-static int live_call(struct node *n, struct contact *c, enum secret_kind kind, const struct call *call,
-                     const struct address *from)
-{
-	bool first;
-	const int r = finder_hear(n, c, call_nonce(call), &first);
-
-	if (r != 0 || !first)
-		return r;
-	if (kind == SECRET_ANCHOR && !c->record.restored) {
-		asks_again(n, c);
-		return 0;
-	}
-	if (c->answered_us != 0 && n->now_us < c->answered_us + ANSWER_PAUSE_S * SECOND_US)
-		return 0;
-	/* With a wrong clock nothing is answered by itself; a person who looks has asked for it. */
-	if (node_clock_is_wrong(n) && n->finder.look_until_us == 0)
-		return 0;
-	return answer(n, c, kind, call, from);
-}
-
-/* T is right and Q is not: the person may be near, or it is a replay, or a clock is wrong. Only who looks for
- * somebody may find out. */
-static int search(struct node *n, struct contact *c, enum secret_kind kind, const struct call *call,
-                  int place, const struct address *from)
-{
-	struct finder *f = &n->finder;
-	struct call_search s;
-	uint64_t clock;
-	bool first;
-
-	if (f->look_until_us == 0 ||
-	    (f->searched_us != 0 && n->now_us < f->searched_us + SEARCH_PAUSE_S * SECOND_US) ||
-	    was_heard(n, c, call_nonce(call)))
-		return 0;
-	f->searched_us = n->now_us;
-	call_search_init(&s, call, place, CALL_KIND_CALL, from, n->clock);
-	if (call_search_step(&clock, &s, &c->keys[kind].in, CALL_SEARCH_UNITS) == 0)
-		return live_call(n, c, kind, call, from);
-	return finder_hear(n, c, call_nonce(call), &first); /* it is not searched twice */
-}
-
-static int examine_key(struct node *n, struct contact *c, enum secret_kind kind, int place,
-                       const struct call *call, const struct address *from)
-{
-	const struct sym_key *key = &c->keys[kind].in;
-	const struct own_call *own;
-
-	if (was_heard(n, c, call_nonce(call)))
-		return 0;
-	n->finder.tags += RECOGNISED_TAGS;
-	own = contact_calls_under(c, kind) ? answered_call(n, call, place, key, from) : NULL;
-	if (own != NULL)
-		return take_answer(n, c, kind, own, call, from);
-	if (call_is_live_by_clock(call, place, key, CALL_KIND_CALL, from, n->clock, c->record.clock_offset))
-		return live_call(n, c, kind, call, from);
-	return search(n, c, kind, call, place, from);
-}
-
-/* The newest secret that recognises the call decides. */
-static int examine(struct node *n, struct contact *c, const struct call *call, const struct address *from)
-{
-	if (!contact_is_open(c) || c->record.mode == MODE_SILENT)
-		return 0;
-	for (unsigned kind = 0; kind < SECRET_KINDS; kind++) {
-		int place;
-
-		if (!c->keys[kind].known)
-			continue;
-		n->finder.tags++;
-		place = call_find(call, &c->keys[kind].in);
-		if (place >= 0)
-			return examine_key(n, c, kind, place, call, from);
-	}
-	return 0;
-}
-
-/* What the calls of others may cost in a second is bounded. When they would cost more, as in the second
- * before, each has the same chance. */
-static bool may_examine(struct node *n)
-{
-	struct finder *f = &n->finder;
-
-	if (n->now_us >= f->second_began_us + SECOND_US) {
-		const bool next = n->now_us < f->second_began_us + 2 * SECOND_US;
-
-		f->tags_before = next && f->examined > 0 ? f->tags * f->came / f->examined : 0;
-		f->second_began_us = n->now_us;
-		f->came = f->examined = f->tags = 0;
-	}
-	f->came++;
-	if (f->tags >= CALL_TAGS_PER_S)
-		return false;
-	if (f->tags_before > CALL_TAGS_PER_S &&
-	    random_below(n->rng, (uint32_t)MIN(f->tags_before, (uint64_t)UINT32_MAX)) >= CALL_TAGS_PER_S)
-		return false;
-	f->examined++;
-	return true;
-}
-
 int finder_call(struct node *n, struct span datagram, const struct address *from, uint8_t ttl)
 {
+	static const struct hearing_way way = { CALL_KIND_CALL, take_answer, answer };
 	struct call call;
-	int r = 0;
 
 	if (ttl != TTL_OF_A_NEIGHBOUR || call_read(&call, datagram) != 0)
 		return 0;
-	if (own_call_by_nonce(&n->finder, call_nonce(&call)) != NULL || !may_examine(n))
+	if (own_call_by_nonce(&n->finder, call_nonce(&call)) != NULL ||
+	    !hearing_may_examine(n, &n->finder.hearing))
 		return 0;
 	meeting_call(n, &call, from);
-	for (size_t i = 0; r == 0 && i < n->contacts_len; i++)
-		r = examine(n, n->contacts[i], &call, from);
-	return r;
+	return hearing_call(n, &n->finder.hearing, &way, &call, from);
 }

@@ -24,6 +24,9 @@ void finder_miss(struct node *n);
 /* Look for my worker: everybody is called, for two minutes. */
 void finder_look(struct node *n, bool on);
 
+/* Whether c is to be called by whatever way, where it is not linked. */
+bool finder_wants(const struct node *n, const struct contact *c);
+
 /* Our address on the interface and of the family that a datagram came from; NULL when it is not ours. */
 const struct address *finder_local_for(const struct node *n, const struct address *from);
 /* Our address of the family of remote, on whatever interface; NULL where there is none. */
@@ -36,8 +39,8 @@ const struct nonce16 *finder_answered_call(const struct node *n, const struct ca
                                            const struct address **local);
 /* Whether an answer of c to this call of ours may be taken: once, and never after one to a later call. */
 must_check bool finder_take_answer(const struct node *n, struct contact *c, const struct nonce16 *n_call);
-/* Whether this live call of c counts, and was not heard before; from now on it was. */
-must_check int finder_hear(struct node *n, struct contact *c, const struct nonce16 *nonce, bool *first);
+/* The same for a call that is remembered elsewhere, by its number (node.calls_made). */
+must_check bool finder_is_newest_answer(struct contact *c, uint64_t number);
 /* Remembers a call that was just made, so that its answer can be told from others. */
 void finder_remember_call(struct node *n, const struct nonce16 *call_nonce, const struct address *local);
 

@@ -1,6 +1,7 @@
 #include "node/core/meet.h"
 
 #include "node/core/finder.h"
+#include "node/core/hearing.h"
 #include "node/core/session.h"
 #include "node/core/state.h"
 #include "transport/call.h"
@@ -68,7 +69,7 @@ static bool is_tried(const struct contact *c)
 {
 	static const uint8_t nowhere[16];
 
-	return c->record.mode == MODE_CALL && contact_is_open(c) && (c->up == NULL || c->suspect) &&
+	return c->record.mode == MODE_CALL && contact_is_open(c) && session_reach(c) != REACH_NETWORK &&
 	       memcmp(c->record.addresses[0], nowhere, sizeof(nowhere)) != 0;
 }
 
@@ -200,13 +201,14 @@ static int answer_over(struct node *n, struct contact *c, enum secret_kind kind,
 	};
 	struct call own;
 	bool first;
-	const int r = finder_hear(n, c, call_nonce(call), &first);
+	const int r = hearing_note(n, c, call_nonce(call), &first);
 
-	if (r != 0 || !first || !session_may_answer(n, c) || !may_be_prompted(n, p))
+	if (r != 0 || !first || !session_may_answer(n, c, &p->remote) || !may_be_prompted(n, p))
 		return r;
 	send_call(n, p, &entry, 1, &own);
 	found.n_answer = *call_nonce(&own);
 	found.path = p->path;
+	found.lent = true;
 	return session_answered(n, c, &found);
 }
 
@@ -214,7 +216,7 @@ static int answer_over(struct node *n, struct contact *c, enum secret_kind kind,
 static int call_back(struct node *n, struct contact *c, struct meet_path *p, const struct call *call)
 {
 	bool first;
-	const int r = finder_hear(n, c, call_nonce(call), &first);
+	const int r = hearing_note(n, c, call_nonce(call), &first);
 
 	if (r == 0 && first && !session_runs_over(n, p->path) && may_be_prompted(n, p))
 		call_over(n, c, p);
@@ -225,7 +227,7 @@ static int examine(struct node *n, struct contact *c, enum secret_kind kind, str
                    const struct call *call, int place, bool *taken)
 {
 	const struct sym_key *key = &c->keys[kind].in;
-	struct found found = { .kind = kind, .remote = p->remote, .path = p->path };
+	struct found found = { .kind = kind, .remote = p->remote, .path = p->path, .lent = true };
 	const struct address *local;
 	const struct nonce16 *n_call;
 

@@ -2,9 +2,9 @@
  * meeting.c: two people with a code.
  *
  * D answers a call under K, again for a later call, until a flight comes over the path
- * that it opened; E calls on every network until it is answered. From then on pairing.c
- * decides. The machine of D stays for a while after the end, since its last flight may be
- * asked for again.
+ * that it opened; E calls on every network, and over Bluetooth (radio.h), until it is answered. From then on
+ * pairing.c decides. The machine of D stays for a while after the end, since its last flight may be asked for
+ * again.
  */
 #include "node/core/meeting.h"
 
@@ -13,11 +13,13 @@
 
 #include "node/core/finder.h"
 #include "node/core/name.h"
+#include "node/core/radio.h"
 #include "node/core/state.h"
 #include "node/crypto/kdf.h"
 
 enum { CALL_LOW_MS = 1000, CALL_HIGH_MS = 2000 }; /* PROTOCOL section 2.2 */
 enum { ANSWER_AGAIN_S = 1 };                      /* D answers one call at a time */
+enum { ANSWER_AGAIN_BLUETOOTH_S = 5 };            /* there a path takes longer to come about */
 enum { TROUBLE_MAX = 256 };
 #define MS_US UINT64_C(1000)
 
@@ -212,15 +214,29 @@ void meeting_path_failed(struct node *n, uint32_t path)
 
 /* ---- Finding each other ---------------------------------------------------- */
 
-static void open_path(struct node *n, const struct nonce16 *n_call, const struct nonce16 *n_answer,
-                      const struct address *local, const struct address *remote)
+static bool is_calling(const struct meeting *m)
+{
+	return m->kind == MEETING_CODE && m->pairing.side == PAIRING_ENTERS &&
+	       m->pairing.state == PAIRING_WAITS;
+}
+
+static void take_path(struct node *n, uint32_t path, const struct nonce16 *n_call,
+                      const struct nonce16 *n_answer)
 {
 	struct meeting *m = &n->meeting;
 
 	close_path(n);
-	m->path = node_new_path(n);
-	effect_open(n->fx, m->path, local, remote, call_port(&m->key, n_call, n_answer));
+	m->path = path;
 	pairing_path(&m->pairing, n->rng, n_call, n_answer, n->now_us);
+}
+
+static void open_path(struct node *n, const struct nonce16 *n_call, const struct nonce16 *n_answer,
+                      const struct address *local, const struct address *remote)
+{
+	const uint32_t path = node_new_path(n);
+
+	effect_open(n->fx, path, local, remote, call_port(&n->meeting.key, n_call, n_answer));
+	take_path(n, path, n_call, n_answer);
 }
 
 static void answer(struct node *n, const struct call *call, const struct address *from)
@@ -232,9 +248,9 @@ static void answer(struct node *n, const struct call *call, const struct address
 	struct writer w = WRITER_ON(bytes);
 	struct call own;
 
-	if (local == NULL || (m->answered_us != 0 && n->now_us < m->answered_us + ANSWER_AGAIN_S * SECOND_US))
+	if (local == NULL)
 		return;
-	m->answered_us = n->now_us;
+	m->answer_again_us = n->now_us + ANSWER_AGAIN_S * SECOND_US;
 	entry.proof = call_proof_answer(call_nonce(call), local);
 	call_make(&own, CALL_SMALL, &entry, 1, n->rng);
 	call_write(&w, &own);
@@ -242,12 +258,30 @@ static void answer(struct node *n, const struct call *call, const struct address
 	effect_call(n->fx, local, writer_done(&w));
 }
 
-static void heard_by_displayer(struct node *n, const struct call *call, int place, const struct address *from)
+static void answer_over_bluetooth(struct node *n, const struct call *call, const struct address *from)
 {
-	const struct call_proof proof = call_proof_clock(CALL_KIND_CALL, 0, from);
+	struct meeting *m = &n->meeting;
+	struct nonce16 n_answer;
+	uint32_t path;
 
-	if (!pairing_is_bound(&n->meeting.pairing) && call_is_live(call, place, &n->meeting.key, &proof))
-		answer(n, call, from);
+	m->answer_again_us = n->now_us + ANSWER_AGAIN_BLUETOOTH_S * SECOND_US;
+	path = radio_answer(n, &m->key, &m->key, call, from, &n_answer);
+	take_path(n, path, call_nonce(call), &n_answer);
+}
+
+/* Whether a call under the number of the code on our screen, with this entry, is one to be answered. */
+static bool heard_by_displayer(const struct node *n, const struct call *call, int place, enum call_kind kind,
+                               const struct address *from)
+{
+	const struct call_proof proof = call_proof_clock(kind, 0, from);
+
+	return !pairing_is_bound(&n->meeting.pairing) && n->now_us >= n->meeting.answer_again_us &&
+	       call_is_live(call, place, &n->meeting.key, &proof);
+}
+
+static void spend(struct meeting *m)
+{
+	spent_of(&m->spent[m->spent_next++ % CODES_SPENT_MAX], &m->pairing.code);
 }
 
 static void heard_by_enterer(struct node *n, const struct call *call, int place, const struct address *from)
@@ -257,7 +291,7 @@ static void heard_by_enterer(struct node *n, const struct call *call, int place,
 
 	if (n_call == NULL || n->meeting.pairing.state != PAIRING_WAITS)
 		return;
-	spent_of(&n->meeting.spent[n->meeting.spent_next++ % CODES_SPENT_MAX], &n->meeting.pairing.code);
+	spend(&n->meeting);
 	open_path(n, n_call, call_nonce(call), local, from);
 }
 
@@ -271,10 +305,45 @@ void meeting_call(struct node *n, const struct call *call, const struct address 
 	place = call_find(call, &m->key);
 	if (place < 0)
 		return;
-	if (m->pairing.side == PAIRING_DISPLAYS)
-		heard_by_displayer(n, call, place, from);
-	else
+	if (m->pairing.side == PAIRING_ENTERS)
 		heard_by_enterer(n, call, place, from);
+	else if (heard_by_displayer(n, call, place, CALL_KIND_CALL, from))
+		answer(n, call, from);
+}
+
+void meeting_advert(struct node *n, const struct call *call, const struct address *from)
+{
+	const struct meeting *m = &n->meeting;
+	const int place = meeting_waits_for_call(n) ? call_find(call, &m->key) : -1;
+
+	if (place >= 0 && heard_by_displayer(n, call, place, CALL_KIND_BLUETOOTH, from))
+		answer_over_bluetooth(n, call, from);
+}
+
+bool meeting_answered(struct node *n, uint32_t path, const struct nonce16 *n_call, const struct call *answer,
+                      const struct call_proof *proof)
+{
+	struct meeting *m = &n->meeting;
+	const int place = is_calling(m) ? call_find(answer, &m->key) : -1;
+
+	if (place < 0 || !call_is_live(answer, place, &m->key, proof))
+		return false;
+	spend(m);
+	take_path(n, path, n_call, call_nonce(answer));
+	return true;
+}
+
+const struct sym_key *meeting_calls_under(const struct node *n)
+{
+	return is_calling(&n->meeting) ? &n->meeting.key : NULL;
+}
+
+bool meeting_waits_for_call(const struct node *n)
+{
+	const struct meeting *m = &n->meeting;
+
+	return m->kind == MEETING_CODE && m->pairing.side == PAIRING_DISPLAYS &&
+	       !pairing_is_bound(&m->pairing);
 }
 
 /* Under a code's number, with unit 0 in place of the clock. */
@@ -301,12 +370,6 @@ static void call_out(struct node *n)
 }
 
 /* ---- Time ------------------------------------------------------------------ */
-
-static bool is_calling(const struct meeting *m)
-{
-	return m->kind == MEETING_CODE && m->pairing.side == PAIRING_ENTERS &&
-	       m->pairing.state == PAIRING_WAITS;
-}
 
 int meeting_timer(struct node *n)
 {
@@ -375,7 +438,7 @@ static int begin(struct node *n, const struct request *q, enum meeting_kind kind
 
 	if (code == REPLY_OK)
 		code = take_name(n, q->name, name);
-	if (code == REPLY_OK && kind == MEETING_CODE && n->finder.locals_len == 0)
+	if (code == REPLY_OK && kind == MEETING_CODE && n->finder.locals_len == 0 && n->radio.radios_len == 0)
 		code = REPLY_NO_NETWORK;
 	if (code != REPLY_OK)
 		return code;

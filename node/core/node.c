@@ -11,6 +11,7 @@
 
 #include "node/core/finder.h"
 #include "node/core/name.h"
+#include "node/core/radio.h"
 #include "node/core/request.h"
 #include "node/core/session.h"
 #include "node/core/state.h"
@@ -104,6 +105,7 @@ int node_new(struct node **out, struct store *store, struct random *rng, uint64_
 		return ERR_NOMEM;
 	*n = (struct node){ .store = store, .rng = rng, .clock = clock };
 	finder_init(&n->finder);
+	radio_init(&n->radio);
 	r = meta_get(store, META_LATEST_CLOCK, &n->latest_clock);
 	if (r == 0)
 		r = meta_get(store, META_RUNNING, &n->running_before_s);
@@ -124,6 +126,7 @@ void node_free(struct node *n)
 		return;
 	n->fx = &unheard;
 	meeting_deinit(&n->meeting);
+	radio_deinit(&n->radio);
 	while (n->contacts_len > 0)
 		node_contact_drop(n, n->contacts[n->contacts_len - 1]);
 	effects_deinit(&unheard);
@@ -178,6 +181,8 @@ static int timers(struct node *n)
 		r = meet_timer(n);
 	if (r == 0)
 		r = session_timers(n);
+	if (r == 0)
+		radio_timer(n); /* last: it follows from who is linked now */
 	return r;
 }
 
@@ -200,8 +205,15 @@ static int handle(struct node *n, const struct event *ev)
 	case EV_NETWORK:
 		finder_network(n, ev->locals, ev->locals_len, ev->on_battery);
 		return 0;
+	case EV_RADIOS:
+		radio_changed(n, ev->radios, ev->radios_len);
+		return 0;
 	case EV_CALL:
 		return finder_call(n, ev->bytes, &ev->from, ev->ttl);
+	case EV_ADVERT:
+		return radio_advert(n, ev->bytes, &ev->from);
+	case EV_CHANNEL:
+		return radio_channel(n, ev->path, ev->port, &ev->from, ev->bytes);
 	case EV_DATAGRAM:
 		return datagram(n, ev->path, ev->bytes);
 	case EV_PATH_FAILED:
@@ -220,6 +232,7 @@ static int handle(struct node *n, const struct event *ev)
 	case EV_LOCK:
 		for (size_t i = 0; i < n->contacts_len; i++)
 			session_end_all_of(n, n->contacts[i]);
+		radio_stop(n);
 		return 0;
 	}
 	return 0;
@@ -275,6 +288,7 @@ uint64_t node_deadline_us(const struct node *n)
 
 	due = MIN(due, meeting_deadline_us(n));
 	due = MIN(due, meet_deadline_us(n));
+	due = MIN(due, radio_deadline_us(n));
 	return MIN(due, session_deadline_us(n));
 }
 
@@ -292,7 +306,8 @@ void node_contact_view(const struct node *n, size_t i, struct contact_view *out)
 	assert(i < n->contacts_len);
 	*out = (struct contact_view){
 		.record = &c->record,
-		.linked = c->up != NULL && !c->suspect,
+		.linked = session_reach(c) != REACH_NONE,
+		.by_bluetooth = session_reach(c) == REACH_BLUETOOTH,
 		.asks_again = c->asks_again,
 		.held = c->held && !contact_may_send(c, n->now_us),
 		.linked_since_us = c->up != NULL ? session_up_since_us(c->up) : 0,

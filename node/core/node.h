@@ -29,7 +29,11 @@ struct node;
 enum event_kind {
 	EV_TICK,         /* time passed; nothing else */
 	EV_NETWORK,      /* the interfaces in use, now and after every change */
+	EV_RADIOS,       /* the Bluetooth adapters that can be used, now and after every change */
 	EV_CALL,         /* a datagram came to the multicast group */
+	EV_ADVERT,       /* an advertisement was heard: UUID ‖ data */
+	EV_CHANNEL,      /* somebody opened a channel to us, and its first datagram came: the path is the
+	                    node's from now on */
 	EV_DATAGRAM,     /* a datagram came over a path */
 	EV_PATH_FAILED,  /* a path could not be opened or broke: it is closed */
 	EV_PATH_REFUSED, /* the other side's system says that nobody listens; only a hint, anybody can forge
@@ -67,12 +71,15 @@ struct event {
 	enum event_kind kind;
 	uint64_t now_us; /* a clock that never goes back, microseconds */
 	uint64_t clock;  /* seconds since 1970 UTC, as wrong as it may be */
-	uint32_t path;   /* EV_DATAGRAM, EV_PATH_* */
+	uint32_t path;   /* EV_DATAGRAM, EV_CHANNEL, EV_PATH_* */
 	struct span bytes;
-	struct address from;          /* EV_CALL */
+	struct address from;          /* EV_CALL, EV_ADVERT, EV_CHANNEL */
+	uint16_t port;                /* EV_CHANNEL: the PSM */
 	uint8_t ttl;                  /* EV_CALL */
 	const struct address *locals; /* EV_NETWORK: our addresses, one for each interface and family */
 	size_t locals_len;
+	const struct radio *radios; /* EV_RADIOS */
+	size_t radios_len;
 	bool on_battery; /* EV_NETWORK */
 	bool room_low;   /* EV_ROOM: nothing more is taken from others until it is enough again */
 	const struct request *request;
@@ -81,8 +88,12 @@ struct event {
 /* ---- Effects --------------------------------------------------------------- */
 
 enum effect_kind {
-	FX_CALL,   /* send bytes to the group, from local */
-	FX_OPEN,   /* open path: bound to local and port, connected to remote and port */
+	FX_CALL,      /* send bytes to the group, from local */
+	FX_ADVERTISE, /* what adapter local.interface advertises from now on: bytes, of each UUID ‖ data ‖
+	                 PSM; or nothing */
+	FX_SCAN,      /* listen for advertisements on every adapter, or do not: number */
+	FX_OPEN,   /* open path: bound to local and port, connected to remote and port; over Bluetooth port is
+	              the PSM */
 	FX_SEND,   /* send bytes over path */
 	FX_CLOSE,  /* close path, after what was sent before */
 	FX_REPLY,  /* to the request */
@@ -105,7 +116,7 @@ enum effect_kind {
 	X(REPLY_SPENT, "spent", "this code has had its one attempt: ask for a new one")                      \
 	X(REPLY_KNOWN, "known", "these keys are a contact's already")                                        \
 	X(REPLY_NO_PAIRING, "no-pairing", "no pairing is under way")                                         \
-	X(REPLY_NO_NETWORK, "no-network", "no network is up")                                                \
+	X(REPLY_NO_NETWORK, "no-network", "neither a network nor Bluetooth is up")                           \
 	X(REPLY_LIMIT, "limit", "there is no room for more")
 
 #define X(name, word, text) name,
@@ -175,6 +186,7 @@ uint64_t node_deadline_us(const struct node *n);
 struct contact_view {
 	const struct contact_record *record; /* borrowed until the next step */
 	bool linked;
+	bool by_bluetooth; /* and that over Bluetooth */
 	bool asks_again;
 	bool held;                /* it has sent all that is taken from it today, and more waits */
 	uint64_t linked_since_us; /* on the clock of now_us */

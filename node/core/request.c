@@ -186,7 +186,9 @@ int request_handle(struct node *n, const struct request *q)
 	switch (q->kind) {
 	case REQ_LOOK:
 		finder_look(n, q->flag);
-		reply(n, q, q->flag && n->finder.locals_len == 0 ? REPLY_NO_NETWORK : REPLY_OK);
+		reply(n, q,
+		      q->flag && n->finder.locals_len == 0 && n->radio.radios_len == 0 ? REPLY_NO_NETWORK
+		                                                                       : REPLY_OK);
 		return 0;
 	case REQ_PAIR_SHOW:
 	case REQ_PAIR_ENTER:

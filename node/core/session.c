@@ -9,6 +9,10 @@
  *
  *     HELD -> CALLING -> UP        WAITING -> ANSWERING -> UP        any -> gone
  *
+ * Over Bluetooth nothing is lost: openers do not go, a flight goes once, nothing is resent.
+ * A contact has one link, and that over the local network where there is one (PROTOCOL
+ * section 9): a session over Bluetooth gives way when one over the network comes up.
+ *
  * A path that does not come up in 20 s is given up. The link secret moves on when a
  * session comes up (PROTOCOL section 3), in the transaction of that turn, so that nothing
  * of the session is on the air before it.
@@ -19,6 +23,7 @@
 #include <stdlib.h>
 
 #include "node/core/finder.h"
+#include "node/core/radio.h"
 #include "node/core/sync.h"
 #include "transport/call.h"
 #include "transport/link.h"
@@ -28,8 +33,10 @@
 enum { HELD_S = 1 }; /* how long `b` waits for the call of `a`, and an answer for what follows it */
 enum { KEEPALIVE_LOW_S = 60, KEEPALIVE_HIGH_S = 100 };
 enum { SUSPECT_PTOS = 3 };    /* probes without an answer, and the contact is called again */
+enum { SUSPECT_STALLS = 1 };  /* the same over Bluetooth, where no probe goes (recovery.h) */
 enum { SMALL_PTOS = 2 };      /* the same before a large datagram ever came through */
 enum { LARGE_LOST_MAX = 12 }; /* pieces that filled one, lost in a row, and no more are tried */
+enum { SETTLED_S = 5 };       /* a link this old has seen what was on its way when it came up */
 enum { SUSPECT_CHECK_S = 1 }; /* how soon a hint that nobody listens is looked into */
 
 enum session_state { SESSION_CALLING, SESSION_HELD, SESSION_WAITING, SESSION_ANSWERING, SESSION_UP };
@@ -39,7 +46,8 @@ struct session {
 	struct contact *contact; /* borrowed: the contact drops its sessions before it goes */
 	uint32_t path;
 	enum session_state state;
-	bool lent; /* the path is another's: it is not closed here */
+	bool lent;     /* the path is another's: it is not closed here */
+	bool reliable; /* it is a Bluetooth channel */
 	struct address local, remote;
 	struct link_secret used; /* L_used */
 	struct link link;
@@ -58,6 +66,13 @@ struct session {
 	unsigned keepalives; /* sent since something was heard */
 	bool more;           /* the turn had no room for all: go on at once */
 };
+
+enum reach session_reach(const struct contact *c)
+{
+	if (c->up == NULL || c->suspect)
+		return REACH_NONE;
+	return c->up->reliable ? REACH_BLUETOOTH : REACH_NETWORK;
+}
 
 uint64_t session_up_since_us(const struct session *s)
 {
@@ -147,13 +162,16 @@ static struct session *begin(struct node *n, struct contact *c, enum link_role r
 	if (s == NULL)
 		return NULL;
 	s->contact = c;
-	s->lent = f->path != 0;
-	s->path = s->lent ? f->path : node_new_path(n);
+	s->lent = f->lent;
+	s->reliable = address_is_bluetooth(&f->remote);
+	s->path = f->path != 0 ? f->path : node_new_path(n);
 	s->state = role == LINK_INITIATOR ? SESSION_CALLING : SESSION_WAITING;
 	s->local = f->local;
 	s->remote = f->remote;
 	s->used = *contact_secret(c, f->kind);
 	s->began_us = s->next_flight_us = n->now_us;
+	if (s->reliable && role == LINK_ANSWERER)
+		s->next_flight_us = NEVER_US; /* there is no firewall to open */
 	config = (struct link_config){
 		.role = role,
 		.secret = &s->used,
@@ -165,7 +183,7 @@ static struct session *begin(struct node *n, struct contact *c, enum link_role r
 	link_init(&s->link, &config);
 	s->next = n->sessions;
 	n->sessions = s;
-	if (!s->lent)
+	if (f->path == 0)
 		effect_open(n->fx, s->path, &s->local, &s->remote,
 		            call_port(caller, &f->n_call, &f->n_answer));
 	return s;
@@ -182,9 +200,15 @@ static void hold(struct node *n, struct session *s)
 int session_call_answered(struct node *n, struct contact *c, const struct found *f)
 {
 	struct session *waiting = c->answering, *s;
+	const bool half_done = waiting != NULL && waiting->state == SESSION_ANSWERING;
+	/* The last answer to an advertisement that ended when the link came up. */
+	const bool late = address_is_bluetooth(&f->remote) && session_reach(c) != REACH_NONE;
 
-	if (waiting != NULL && waiting->state == SESSION_ANSWERING)
-		return 0; /* that handshake is half done */
+	if (half_done || late) {
+		if (f->path != 0 && !f->lent)
+			effect_close(n->fx, f->path);
+		return 0;
+	}
 	if (c->calling != NULL)
 		drop(n, c->calling);
 	if (waiting != NULL && c->record.role == ROLE_A)
@@ -198,8 +222,13 @@ int session_call_answered(struct node *n, struct contact *c, const struct found 
 	return 0;
 }
 
-bool session_may_answer(const struct node *n, const struct contact *c)
+bool session_may_answer(const struct node *n, const struct contact *c, const struct address *from)
 {
+	/* Who advertises is not linked: where we think it is, it has lost the link, unless this is from
+	 * before it came up. */
+	if (address_is_bluetooth(from) && session_reach(c) != REACH_NONE &&
+	    n->now_us < c->up->began_us + SETTLED_S * SECOND_US)
+		return false;
 	if (c->calling != NULL && c->record.role == ROLE_A)
 		return false; /* our own call was answered, and goes first */
 	if (c->answering == NULL)
@@ -240,7 +269,7 @@ static bool send_flight(struct node *n, struct session *s)
 	struct span wire;
 	uint8_t opener[LINK_WIRE_LEN];
 
-	s->next_flight_us = n->now_us + RESEND_MS * UINT64_C(1000);
+	s->next_flight_us = s->reliable ? NEVER_US : n->now_us + RESEND_MS * UINT64_C(1000);
 	if (s->state == SESSION_WAITING) {
 		link_opener(opener, n->rng);
 		send_bytes(n, s, SPAN(opener));
@@ -250,6 +279,20 @@ static bool send_flight(struct node *n, struct session *s)
 		return false;
 	send_bytes(n, s, wire);
 	return true;
+}
+
+/* What else there is with the contact of s, which has come up. A handshake over Bluetooth has nothing to
+ * offer beside a link over the network. */
+static void drop_others(struct node *n, const struct session *s)
+{
+	struct contact *c = s->contact;
+
+	if (c->up != NULL)
+		drop(n, c->up);
+	if (c->calling != NULL)
+		drop(n, c->calling);
+	if (c->answering != NULL && c->answering->reliable && !s->reliable)
+		drop(n, c->answering);
 }
 
 /* The keys are there: the link secret moves on, and whatever else there was with this contact goes. */
@@ -266,16 +309,17 @@ static void go_up(struct node *n, struct session *s)
 	if (c->record.state == CONTACT_CONFIRMED)
 		c->record.state = CONTACT_MET;
 	*place = NULL;
-	if (c->up != NULL)
-		drop(n, c->up);
-	if (c->calling != NULL)
-		drop(n, c->calling);
+	drop_others(n, s);
 	c->up = s;
-	meet_remember(c, &s->remote);
+	if (!s->reliable)
+		meet_remember(c, &s->remote);
 	c->suspect = false;
 	c->asks_again = false;
 	s->state = SESSION_UP;
-	recovery_init(&s->recovery, 0, n->now_us);
+	if (s->reliable)
+		recovery_init_reliable(&s->recovery);
+	else
+		recovery_init(&s->recovery, 0, n->now_us);
 	sync_begin(&s->sync);
 	s->began_us = n->now_us;
 	s->keepalive_us =
@@ -469,7 +513,7 @@ void session_network_changed(struct node *n)
 {
 	for (struct session *s = n->sessions, *next; s != NULL; s = next) {
 		next = s->next;
-		if (!finder_is_local(n, &s->local))
+		if (s->reliable ? !radio_is_there(n, s->local.interface) : !finder_is_local(n, &s->local))
 			lose(n, s);
 	}
 }
@@ -492,17 +536,19 @@ static int up_timer(struct node *n, struct session *s)
 {
 	struct frame_sink sink = { { frame_fate }, s };
 	struct contact *c = s->contact;
-	const unsigned ptos = recovery_pto_count(&s->recovery);
+	const unsigned before = recovery_pto_count(&s->recovery);
+	unsigned ptos;
 	int r;
 
 	recovery_on_timer(&s->recovery, n->now_us, &sink.base);
+	ptos = recovery_pto_count(&s->recovery);
 	/* What was in flight may be of no interest any more; the probe must ask for an answer all the same.
 	 */
-	if (recovery_pto_count(&s->recovery) > ptos && !sync_has_more(&s->sync))
+	if (!s->reliable && ptos > before && !sync_has_more(&s->sync))
 		s->sync.say_state = true;
-	if (recovery_pto_count(&s->recovery) >= SMALL_PTOS && !s->large_came)
+	if (!s->reliable && ptos >= SMALL_PTOS && !s->large_came)
 		s->small = true;
-	if (recovery_pto_count(&s->recovery) >= SUSPECT_PTOS && !c->suspect) {
+	if (ptos >= (s->reliable ? SUSPECT_STALLS : SUSPECT_PTOS) && !c->suspect) {
 		c->suspect = true;
 		finder_miss(n);
 	}

@@ -2,9 +2,10 @@
  * state.h: the inside of a node, for the files of node/core only.
  *
  *     node.c      one event, one turn            contact.c  one person
- *     finder.c    calls and answers              session.c  a handshake, a link, its datagrams
- *     sync.c      envelopes over a link          meeting.c  a pairing on the network
- *     meet.c      direct calls               request.c  what a person asks for
+ *     finder.c    calls on the local network     session.c  a handshake, a link, its datagrams
+ *     radio.c     calls over Bluetooth           sync.c     envelopes over a link
+ *     hearing.c   the calls of others            meeting.c  a pairing
+ *     meet.c      direct calls                   request.c  what a person asks for
  */
 #ifndef NODE_CORE_STATE_H
 #define NODE_CORE_STATE_H
@@ -19,6 +20,14 @@
 #define SECOND_US UINT64_C(1000000)
 #define NEVER_US  UINT64_MAX
 
+/* What the calls of others cost that come by one way. */
+struct hearing {
+	/* Those that came in this second, those of them that were examined, and the tags that were computed
+	 * for them; how many it would have taken for all that came in the second before. */
+	uint64_t second_began_us, came, examined, tags, tags_before;
+	uint64_t searched_us; /* the last search over twenty years */
+};
+
 /* A call of ours whose answers are still taken. */
 struct own_call {
 	struct nonce16 n;
@@ -27,20 +36,40 @@ struct own_call {
 	uint64_t number; /* from 1 on */
 };
 
+/* The same over Bluetooth, for one contact. */
+struct own_advert {
+	struct nonce16 n;
+	uint32_t interface;
+	uint32_t contact; /* its id; 0: who shows the code that we enter */
+	uint8_t bytes[ADVERT_LEN];
+	uint8_t psm;
+	bool runs;
+	uint64_t until_us; /* when it no longer runs: until when its answer is taken */
+	uint64_t number;
+};
+
+struct radio_state {
+	struct radio radios[RADIOS_MAX];
+	size_t radios_len;
+	struct own_advert *adverts; /* owned: a ring of ADVERTS_KEPT_MAX, once there is a first one */
+	size_t adverts_next;
+	uint64_t turn;         /* counts the adapters' turns */
+	uint64_t next_turn_us; /* NEVER_US: nobody is called */
+	bool scans;
+	uint64_t next_scan_us; /* on battery: when it begins or ends */
+	struct hearing hearing;
+};
+
 struct finder {
 	struct address locals[LOCALS_MAX];
 	size_t locals_len;
 	bool on_battery;
 	uint64_t next_call_us, called_us;      /* the next round of calls; the last one, 0: none */
 	size_t turn;                           /* whose entries go first when a round cannot hold all */
-	struct own_call calls[CALLS_KEPT_MAX]; /* rings */
-	uint64_t calls_made;
+	struct own_call calls[CALLS_KEPT_MAX]; /* a ring */
+	size_t calls_next;
 	uint64_t look_until_us; /* 0: not looking */
-	uint64_t second_began_us;
-	/* Calls of others in this second, those of them that were examined, and the tags that were computed
-	 * for them; how many it would have taken for all that came in the second before. */
-	uint64_t came, examined, tags, tags_before;
-	uint64_t searched_us; /* the last search over twenty years */
+	struct hearing hearing;
 };
 
 struct node {
@@ -51,6 +80,8 @@ struct node {
 	struct session *sessions; /* all of them, a list */
 	uint32_t next_path;
 	struct finder finder;
+	struct radio_state radio;
+	uint64_t calls_made; /* over any carrier: each has a number */
 	struct meeting meeting;
 	struct meet meet;
 	uint64_t now_us, clock;    /* of the event that is being handled */

@@ -17,12 +17,15 @@ enum act {
 	CLOCK,  /* a clock jumps */
 	MODE,
 	REFUSED, /* the system hints that a path is dead */
+	RADIO,   /* Bluetooth is switched on or off */
+	FAR,     /* nobody is near any more, or is again */
+	CHANNEL, /* what was sent before is the first word of a channel */
 	ACTS
 };
 
 /* What was sent, to be replayed. */
 struct kept {
-	bool call;
+	enum effect_kind kind;
 	size_t len;
 	uint8_t bytes[CARRIER_LARGE];
 };
@@ -37,9 +40,12 @@ static void keep(struct world *w, size_t node, const struct effect *e, struct sp
 
 	(void)w;
 	(void)node;
-	if ((e->kind != FX_SEND && e->kind != FX_CALL) || bytes.len > sizeof(k->bytes))
+	if ((e->kind != FX_SEND && e->kind != FX_CALL && e->kind != FX_ADVERTISE) || bytes.len == 0 ||
+	    bytes.len > sizeof(k->bytes))
 		return;
-	*k = (struct kept){ .call = e->kind == FX_CALL, .len = bytes.len };
+	if (e->kind == FX_ADVERTISE)
+		bytes.len = ADVERT_LEN;
+	*k = (struct kept){ .kind = e->kind, .len = bytes.len };
 	memcpy(k->bytes, bytes.p, bytes.len);
 	kept_n++;
 }
@@ -47,6 +53,11 @@ static void keep(struct world *w, size_t node, const struct effect *e, struct sp
 static void replay(struct world *w, size_t to, struct reader *in)
 {
 	static struct kept k; /* a copy: what follows from it is kept too */
+	static const enum event_kind kinds[] = {
+		[FX_CALL] = EV_CALL,
+		[FX_ADVERTISE] = EV_ADVERT,
+		[FX_SEND] = EV_DATAGRAM,
+	};
 	const struct world_node *n = &w->nodes[to];
 	struct event ev = { .ttl = 255, .from = w->nodes[1 - to].address };
 	const uint8_t which = reader_u8(in), change = reader_u8(in);
@@ -56,13 +67,34 @@ static void replay(struct world *w, size_t to, struct reader *in)
 	k = kept[which % MIN(kept_n, (unsigned)KEPT)];
 	if (change != 0)
 		k.bytes[(size_t)change * 7 % k.len] ^= change;
-	ev.kind = k.call ? EV_CALL : EV_DATAGRAM;
+	ev.kind = kinds[k.kind];
 	ev.bytes = span_from(k.bytes, k.len);
-	if (!k.call && n->paths_len == 0)
+	if (ev.kind == EV_ADVERT)
+		ev.from = world_radio_address(1 - to);
+	if (ev.kind == EV_DATAGRAM && n->paths_len == 0)
 		return;
-	if (!k.call)
+	if (ev.kind == EV_DATAGRAM)
 		ev.path = n->paths[which / KEPT % n->paths_len].id;
 	world_event(w, to, &ev);
+}
+
+/* On one of the ports where something is waited for, or on any. */
+static void channel(struct world *w, size_t to, struct reader *in)
+{
+	static struct kept k;
+	const struct world_node *n = &w->nodes[to];
+	const struct address from = world_radio_address(1 - to);
+	const uint8_t which = reader_u8(in), change = reader_u8(in), port = reader_u8(in);
+	uint16_t psm = 0x80 | port;
+
+	if (kept_n == 0 || !n->radio)
+		return;
+	k = kept[which % MIN(kept_n, (unsigned)KEPT)];
+	if (change != 0)
+		k.bytes[(size_t)change * 7 % k.len] ^= change;
+	if (port < 0x80 && n->psms_next != 0)
+		psm = n->psms[port % MIN(n->psms_next, (size_t)WORLD_PSMS_MAX)].psm;
+	(void)world_stranger(w, to, &from, psm, span_from(k.bytes, k.len));
 }
 
 static void network(struct world *w, struct reader *in)
@@ -120,6 +152,17 @@ static void turn(struct world *w, struct reader *in)
 	case MODE:
 		world_mode(w, i, 1 - i, modes[reader_u8(in) % COUNT_OF(modes)]);
 		break;
+	case RADIO:
+		world_radio(w, i, !n->radio);
+		break;
+	case FAR:
+		w->far = !w->far;
+		if (w->far)
+			world_break(w);
+		break;
+	case CHANNEL:
+		channel(w, i, in);
+		break;
 	default:
 		if (n->paths_len > 0) {
 			refused.path = n->paths[0].id;
@@ -163,7 +206,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		look(w, 1, false);
 	}
 	w->loss = w->twice = 0;
-	w->deaf = false;
+	w->deaf = w->far = false;
 	w->delay_high_us = 2000;
 	for (size_t i = 0; i < 2; i++) {
 		w->nodes[i].clock_offset = CLOCK_MAX_S; /* one that went back would wait for a person */

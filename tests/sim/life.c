@@ -92,6 +92,9 @@ static void release(struct life *l, unsigned who, const struct effect *e)
 	case FX_NOTICE:
 		note(p, e);
 		break;
+	case FX_ADVERTISE:
+	case FX_SCAN:
+		assert(false); /* only of a node that was told of adapters */
 	}
 }
 

@@ -44,6 +44,7 @@ static void what_is_wrong_is_said(void **state)
 	      "x:2: \"101%\" is not understood; expected a share as 10%, at most 100%");
 	fails("people a\nfault kill 1/day again", "x:2: \"again\" is too much; expected the end of the line");
 	fails("people a\nfault drift by -2000..1", "x:2: no clock is so bad; expected -1000 to 1000");
+	fails("people a with radio", "x:1: \"radio\" is unknown; expected wifi, bluetooth or both");
 	fails("people a\x01", "x:1: there is a control character; expected text");
 }
 
@@ -53,13 +54,13 @@ static void a_scenario_is_read(void **state)
 	        "title  a shelter # of some kind\n"
 	        "lasts 2d\ndevices light\n"
 	        "place home*3 lan ipv6 at 3 -4\nplace cafe isolated\n"
-	        "people w home cafe opens always\n"
-	        "people c*5 home home* opens 0.5/day for 5m..10m firewall guard battery\n"
+	        "people w home cafe opens always with bluetooth\n"
+	        "people c*5 home home* opens 0.5/day for 5m..10m firewall guard battery with both\n"
 	        "pair w with c* second calls\npair c* with c1,c2 each 2\n"
 	        "day 2..3 09:30..10:00 c1,w at home1 for 1h chance 12.5%\n"
 	        "round 08:00 w at home* for 5m every 10m\n"
 	        "writes c* to w 24/day 1..2 bytes\n"
-	        "fault late 1.5% for 2s\nfault put-back of w once\n"
+	        "fault late 1.5% for 2s\nfault put-back of w once\nfault radio-off of w 1/day for 1m\n"
 	        "strangers at cafe 2/hour\nliars at home1,cafe 50% flood 3/day\nend calm for 3h\n";
 	char error[SCENARIO_ERROR_MAX] = "";
 	struct scenario s;
@@ -77,6 +78,9 @@ static void a_scenario_is_read(void **state)
 	assert_int_equal(s.people[4].home, 0); /* the fourth client: homes are given in turn */
 	assert_int_equal(s.people[1].opens_ppm, 500000);
 	assert_int_equal(s.people[1].firewall, NET_GUARD);
+	assert_true(s.people[0].bluetooth && !s.people[0].wifi);
+	assert_true(s.people[1].bluetooth && s.people[1].wifi);
+	assert_int_equal(s.faults[2].kind, FAULT_RADIO_OFF);
 	/* w with each of five; then c1 with c2, and c3 and c4 with c2. */
 	assert_int_equal(s.pairs[0].mode_a, MODE_ANSWER);
 	assert_int_equal(s.pairs[0].mode_b, MODE_CALL);

@@ -369,7 +369,7 @@ static void each_request_has_its_reply(void **state)
 		{ "{\"v\":1,\"id\":10,\"do\":\"mode\",\"name\":\"Anna\",\"mode\":\"call\"}", "\"ok\":true}" },
 		{ "{\"v\":1,\"id\":11,\"do\":\"mode\",\"name\":\"Anna\",\"mode\":\"loud\"}", "bad-request" },
 		{ "{\"v\":1,\"id\":12,\"do\":\"look\",\"on\":true}",
-		  "\"error\":\"no-network\",\"text\":\"no network is up\"}" },
+		  "\"error\":\"no-network\",\"text\":\"neither a network nor Bluetooth is up\"}" },
 		{ "{\"v\":1,\"id\":13,\"do\":\"pair_show\",\"name\":\"Eve\",\"qr\":false}",
 		  "\"code\":\"12 one two three\"}" },
 		{ "{\"v\":1,\"id\":14,\"do\":\"pair_show\",\"name\":\"Eve\",\"qr\":true}",

@@ -188,14 +188,14 @@ static void calls_examined_in_a_second(void **unused)
 	secrets_call_key(&key, &r.c.cur, r.c.role);
 	for (unsigned second = 0; second < 3; second++) {
 		for (unsigned i = 0; i < 6000; i++) {
-			const uint64_t before = node_of(&r)->finder.examined;
+			const uint64_t before = node_of(&r)->finder.hearing.examined;
 
 			call_make(&c, CALL_SMALL, &entry, 1, &r.rng.base);
 			rogue_call_again(&r, &c);
-			assert_true(node_of(&r)->finder.tags < CALL_TAGS_PER_S + 100);
-			late += second > 0 && i > 4000 && node_of(&r)->finder.examined > before;
+			assert_true(node_of(&r)->finder.hearing.tags < CALL_TAGS_PER_S + 100);
+			late += second > 0 && i > 4000 && node_of(&r)->finder.hearing.examined > before;
 		}
-		assert_true(node_of(&r)->finder.tags > CALL_TAGS_PER_S / 2);
+		assert_true(node_of(&r)->finder.hearing.tags > CALL_TAGS_PER_S / 2);
 		r.w->now_us += S(1);
 	}
 	assert_true(late > 0); /* not the first ones alone, once there are too many */
@@ -223,7 +223,8 @@ static void calls_answered_and_remembered(void **unused)
 			r.w->now_us += S(2);
 		rogue_call(&r, &last);
 	}
-	assert_int_equal(node_of(&r)->contacts[0]->heard_next, CALLS_HEARD_MAX + 1);
+	assert_int_equal(node_of(&r)->contacts[0]->heard_cap, CALLS_HEARD_MAX);
+	assert_int_equal(node_of(&r)->contacts[0]->heard_next, 1);
 	world_run(r.w, S(60));
 	r.answers = 0;
 	r.asked = *call_nonce(&last);

@@ -23,7 +23,7 @@ static const struct contact_record anna = { .id = 1,
 static const struct contact_record ben = { .id = 2, .name = "Ben", .blocked = true, .by_code = true };
 
 static struct {
-	bool no_lan, true_ones;
+	bool no_carrier, true_ones;
 	const struct message *messages;
 	size_t messages_len;
 	int store_fails;
@@ -45,7 +45,13 @@ struct store *loop_store(const struct loop *l)
 const struct lan *loop_lan(const struct loop *l)
 {
 	(void)l;
-	return world.no_lan ? NULL : (const struct lan *)&world;
+	return world.no_carrier ? NULL : (const struct lan *)&world;
+}
+
+const struct bluetooth *loop_bluetooth(const struct loop *l)
+{
+	(void)l;
+	return world.no_carrier ? NULL : (const struct bluetooth *)&world;
 }
 
 const struct loop_options *loop_options(const struct loop *l)
@@ -89,6 +95,7 @@ void node_contact_view(const struct node *n, size_t i, struct contact_view *out)
 	(void)n;
 	*out = (struct contact_view){ .record = i == 0 ? &anna : &ben,
 		                      .linked = i == 0,
+		                      .by_bluetooth = i == 0 && world.true_ones,
 		                      .asks_again = i == 1,
 		                      .held = i == 1,
 		                      .waiting = (int64_t)i + 1,
@@ -107,6 +114,14 @@ size_t lan_status(const struct lan *l, struct lan_status out[static INTERFACES_M
 	(void)l;
 	out[0] = (struct lan_status){ "eth0", false, NULL };
 	out[1] = (struct lan_status){ "eth0", true, "switched off" };
+	return 2;
+}
+
+size_t bluetooth_status(const struct bluetooth *b, struct bluetooth_status out[static RADIOS_MAX])
+{
+	(void)b;
+	out[0] = (struct bluetooth_status){ "hci0", NULL };
+	out[1] = (struct bluetooth_status){ "", "gone" };
 	return 2;
 }
 
@@ -237,7 +252,9 @@ struct told {
 #define ANNA                                                                                                 \
 	"{\"name\":\"Anna\",\"mode\":\"call\",\"state\":\"met\",\"blocked\":false,\"linked\":true,"          \
 	"\"asks_again\":false,\"held\":false,\"by_code\":false,\"paired\":5,\"waiting\":1,"                  \
-	"\"stored_before\":2,\"next\":4"
+	"\"stored_before\":2,\"next\":4,\"over\":"
+#define LAN       "\"lan\""
+#define BLUETOOTH "\"bluetooth\""
 #define BEN                                                                                                  \
 	"{\"name\":\"Ben\",\"mode\":\"answer\",\"state\":\"pending\",\"blocked\":true,\"linked\":false,"     \
 	"\"asks_again\":true,\"held\":true,\"by_code\":true,\"paired\":0,\"waiting\":2,"                     \
@@ -318,15 +335,17 @@ static void each_look_is_whole(void **state)
 		{ ASKS("\"hello\""),
 		  .is = OK ",\"program\":\"flyleaf\",\"version\":\"0.1.0\",\"protocol\":1}" },
 		{ ASKS("\"status\""),
-		  .is = OK
-		  ",\"contacts\":2,\"linked\":[\"Anna\"],\"waiting\":3,\"carriers\":["
-		  "{\"carrier\":\"lan\",\"interface\":\"eth0\",\"family\":\"ipv4\",\"works\":true},"
-		  "{\"carrier\":\"lan\",\"interface\":\"eth0\",\"family\":\"ipv6\",\"works\":false,"
-		  "\"why\":\"switched off\"}],\"looking\":false,\"clock_wrong\":false,\"on_battery\":false,"
-		  "\"room\":\"enough\"}" },
-		{ ASKS("\"contacts\""), .is = OK ",\"contacts\":[" ANNA "}," BEN "}]}" },
+		  .is = OK ",\"contacts\":2,\"linked\":[\"Anna\"],\"waiting\":3,\"carriers\":["
+		           "{\"carrier\":\"lan\",\"interface\":\"eth0\",\"family\":\"ipv4\",\"works\":true},"
+		           "{\"carrier\":\"lan\",\"interface\":\"eth0\",\"family\":\"ipv6\",\"works\":false,"
+		           "\"why\":\"switched off\"},"
+		           "{\"carrier\":\"bluetooth\",\"interface\":\"hci0\",\"works\":true},"
+		           "{\"carrier\":\"bluetooth\",\"interface\":\"\",\"works\":false,\"why\":\"gone\"}"
+		           "],\"looking\":false,\"clock_wrong\":false,\"on_battery\":false,"
+		           "\"room\":\"enough\"}" },
+		{ ASKS("\"contacts\""), .is = OK ",\"contacts\":[" ANNA LAN "}," BEN "}]}" },
 		{ ASKS("\"show\",\"name\":\"Anna\""),
-		  .is = OK ",\"contact\":" ANNA ",\"safety\":\"12345 67890\",\"restored\":true}}" },
+		  .is = OK ",\"contact\":" ANNA LAN ",\"safety\":\"12345 67890\",\"restored\":true}}" },
 		{ ASKS("\"show\",\"name\":\"Ben\""),
 		  .is = OK ",\"contact\":" BEN ",\"safety\":\"\",\"restored\":false}}" },
 		{ ASKS("\"show\",\"name\":\"Eve\""), .is = BAD "\"unknown-contact\",\"text\":\"-\"}" },
@@ -358,11 +377,16 @@ static void the_status_says_what_is_so(void **state)
 		"\"clock_wrong\":true,\"on_battery\":true,\"room\":\"low\",\"report\":\"it was mended\"}"
 	};
 
+	static const struct told shown = { ASKS("\"show\",\"name\":\"Anna\""),
+		                           .is = OK ",\"contact\":" ANNA BLUETOOTH
+		                                    ",\"safety\":\"12345 67890\",\"restored\":true}}" };
+
 	(void)state;
-	world.true_ones = world.no_lan = true;
+	world.true_ones = world.no_carrier = true;
 	options.report = "it was mended";
 	tells(&status);
-	world.true_ones = world.no_lan = false;
+	tells(&shown);
+	world.true_ones = world.no_carrier = false;
 	options.report = NULL;
 }
 

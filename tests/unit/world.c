@@ -20,6 +20,8 @@ struct flight {
 	uint64_t at_us;
 	int to; /* a node, or EVERYBODY but from */
 	size_t from;
+	struct world_channel *channel; /* over Bluetooth; then no bytes are the end of it */
+	uint32_t channel_number;
 	struct address source;
 	uint16_t port; /* 0: to the group */
 	struct address target;
@@ -35,11 +37,21 @@ static void must(int r)
 
 /* ---- Nodes ----------------------------------------------------------------- */
 
+static void put_flight(struct world *w, struct flight *f)
+{
+	struct flight **at = &w->flights;
+
+	while (*at != NULL && (*at)->at_us <= f->at_us)
+		at = &(*at)->next;
+	f->next = *at;
+	*at = f;
+}
+
 static void fly(struct world *w, size_t from, const struct address *source, const struct address *target,
                 uint16_t port, struct span bytes)
 {
 	struct random *rng = &w->rng.base;
-	struct flight *f, **at = &w->flights;
+	struct flight *f;
 
 	if (!w->nodes[from].up || (w->deaf && port == 0) || (w->mtu != 0 && bytes.len > w->mtu) ||
 	    random_below(rng, 100) < w->loss)
@@ -56,10 +68,7 @@ static void fly(struct world *w, size_t from, const struct address *source, cons
 	if (target != NULL)
 		f->target = *target;
 	memcpy(f->bytes, bytes.p, bytes.len);
-	while (*at != NULL && (*at)->at_us <= f->at_us)
-		at = &(*at)->next;
-	f->next = *at;
-	*at = f;
+	put_flight(w, f);
 }
 
 static struct world_path *path_of(struct world_node *n, uint32_t id)
@@ -80,6 +89,237 @@ static void send_over(struct world *w, size_t i, const struct world_path *p, str
 	while (random_below(&w->rng.base, 100) < w->twice);
 }
 
+/* ---- Bluetooth ------------------------------------------------------------- */
+
+struct address world_radio_address(size_t i)
+{
+	return (struct address){ { 2, 0, 0, 0, 0, (uint8_t)(i + 1), 1 }, ADDRESS_BLUETOOTH };
+}
+
+static void advertise(struct world *w, size_t i, const struct effect *e, struct span bytes)
+{
+	struct world_node *n = &w->nodes[i];
+
+	assert_int_equal(e->local.interface, ADDRESS_BLUETOOTH);
+	assert_int_equal(bytes.len % (ADVERT_LEN + 1), 0);
+	n->adverts_len = bytes.len / (ADVERT_LEN + 1);
+	assert_true(n->adverts_len <= n->adverts_at_once);
+	n->advertisements += n->adverts_len > 0;
+	for (size_t k = 0; k < WORLD_PSMS_MAX; k++)
+		n->psms[k].until_us = MIN(n->psms[k].until_us, w->now_us + 20 * UINT64_C(1000000));
+	for (size_t k = 0; k < n->adverts_len; k++) {
+		const uint8_t *at = bytes.p + k * (ADVERT_LEN + 1);
+
+		assert_true(at[ADVERT_LEN] >= 0x80);
+		memcpy(n->adverts[k], at, ADVERT_LEN);
+		n->psms[n->psms_next++ % WORLD_PSMS_MAX] = (struct world_psm){ at[ADVERT_LEN], UINT64_MAX };
+	}
+}
+
+static bool listens_on(const struct world *w, size_t i, uint16_t psm)
+{
+	const struct world_node *n = &w->nodes[i];
+
+	for (size_t k = 0; n->radio && !w->far && !w->shut && k < WORLD_PSMS_MAX; k++)
+		if (n->psms[k].psm == psm && n->psms[k].until_us > w->now_us)
+			return true;
+	return false;
+}
+
+static struct world_channel *channel_of(struct world *w, size_t i, uint32_t path, int *side)
+{
+	for (size_t k = 0; path != 0 && k < WORLD_CHANNELS_MAX; k++)
+		for (*side = 0; *side < 2; ++*side)
+			if (w->channels[k].used && w->channels[k].node[*side] == i &&
+			    w->channels[k].path[*side] == path)
+				return &w->channels[k];
+	return NULL;
+}
+
+static struct world_channel *new_channel(struct world *w)
+{
+	size_t k = 0;
+
+	while (k < WORLD_CHANNELS_MAX && w->channels[k].used)
+		k++;
+	assert_true(k < WORLD_CHANNELS_MAX);
+	return &w->channels[k];
+}
+
+static void open_channel(struct world *w, size_t i, const struct effect *e)
+{
+	struct world_channel *c = new_channel(w);
+
+	assert_true(e->port >= 0x80 && e->port <= 0xff && (e->path & PATH_ACCEPTED) == 0);
+	*c = (struct world_channel){
+		.used = true,
+		.number = ++w->opened,
+		.node = { i, (size_t)e->remote.ip[5] - 1 },
+		.path = { e->path },
+		.psm = e->port,
+	};
+	c->ready_us[1] = w->now_us + random_between(&w->rng.base, 30000, 300000);
+}
+
+uint32_t world_stranger(struct world *w, size_t to, const struct address *from, uint16_t psm,
+                        struct span bytes)
+{
+	struct event ev = { .kind = EV_CHANNEL, .from = *from, .port = psm, .bytes = bytes };
+	struct world_channel *c = new_channel(w);
+
+	ev.path = PATH_ACCEPTED | ++w->accepted;
+	*c = (struct world_channel){
+		.used = true,
+		.taken = true,
+		.number = ++w->opened,
+		.node = { WORLD_NODES_MAX, to },
+		.path = { 0, ev.path },
+	};
+	world_event(w, to, &ev);
+	return ev.path;
+}
+
+/* Nothing is lost and nothing overtakes; no bytes are the end. */
+static void fly_over(struct world *w, struct world_channel *c, int side, struct span bytes)
+{
+	struct flight *f = malloc(sizeof(*f) + bytes.len);
+	const int other = 1 - side;
+
+	assert_non_null(f);
+	*f = (struct flight){
+		.at_us = MAX(c->ready_us[other], w->now_us + random_between(&w->rng.base, 5000, 30000)),
+		.from = c->node[side],
+		.to = other,
+		.channel = c,
+		.channel_number = c->number,
+		.len = bytes.len,
+	};
+	if (bytes.len != 0)
+		memcpy(f->bytes, bytes.p, bytes.len);
+	c->ready_us[other] = f->at_us;
+	put_flight(w, f);
+}
+
+static void close_channel(struct world *w, struct world_channel *c, int side)
+{
+	c->path[side] = 0;
+	fly_over(w, c, side, SPAN_NONE);
+}
+
+static void path_fails(struct world *w, struct world_channel *c, int side)
+{
+	struct event ev = { .kind = EV_PATH_FAILED, .path = c->path[side] };
+
+	if (ev.path != 0)
+		world_event(w, c->node[side], &ev);
+}
+
+static void land_over(struct world *w, const struct flight *f)
+{
+	struct world_channel *c = f->channel;
+	struct event ev = { .kind = EV_DATAGRAM, .bytes = { f->bytes, f->len } };
+
+	if (!c->used || c->number != f->channel_number)
+		return;
+	if (f->to == 1 && !c->taken && f->len != 0) {
+		if (!listens_on(w, c->node[1], c->psm)) {
+			path_fails(w, c, 0);
+			c->used = false;
+			return;
+		}
+		ev.kind = EV_CHANNEL;
+		ev.from = world_radio_address(c->node[0]);
+		ev.port = c->psm;
+		c->path[1] = PATH_ACCEPTED | ++w->accepted;
+		c->taken = true;
+	}
+	ev.path = c->path[f->to];
+	if (f->len == 0) {
+		path_fails(w, c, f->to);
+		c->used = false;
+	} else if (ev.path != 0) {
+		world_event(w, c->node[f->to], &ev);
+	}
+}
+
+static void break_channel(struct world *w, struct world_channel *c)
+{
+	if (!c->used)
+		return;
+	for (int side = 0; side < 2; side++)
+		path_fails(w, c, side);
+	c->used = false;
+}
+
+void world_break(struct world *w)
+{
+	for (size_t k = 0; k < WORLD_CHANNELS_MAX; k++)
+		break_channel(w, &w->channels[k]);
+}
+
+static void tell_radios(struct world *w, size_t i)
+{
+	struct world_node *n = &w->nodes[i];
+	const struct radio radio = { ADDRESS_BLUETOOTH, n->adverts_at_once };
+	struct event ev = { .kind = EV_RADIOS, .radios = &radio, .radios_len = n->radio };
+
+	world_event(w, i, &ev);
+}
+
+static void drop_radio(struct world *w, size_t i)
+{
+	struct world_node *n = &w->nodes[i];
+
+	n->adverts_len = 0;
+	n->scans = false;
+	memset(n->psms, 0, sizeof(n->psms));
+	for (size_t k = 0; k < WORLD_CHANNELS_MAX; k++)
+		if (w->channels[k].node[0] == i || w->channels[k].node[1] == i)
+			break_channel(w, &w->channels[k]);
+}
+
+void world_radio(struct world *w, size_t i, bool on)
+{
+	struct world_node *n = &w->nodes[i];
+
+	if (n->adverts_at_once == 0)
+		n->adverts_at_once = 5;
+	n->radio = on;
+	if (!on)
+		drop_radio(w, i);
+	tell_radios(w, i);
+}
+
+static bool anybody_advertises(const struct world *w)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (w->nodes[i].adverts_len > 0)
+			return true;
+	return false;
+}
+
+/* Ten times a second each hears what is on the air. */
+static void air(struct world *w)
+{
+	w->next_air_us = w->now_us + 100000;
+	for (size_t i = 0; i < w->n; i++)
+		for (size_t k = 0; k < w->nodes[i].adverts_len; k++)
+			for (size_t to = 0; to < w->n && k < w->nodes[i].adverts_len; to++) {
+				uint8_t bytes[ADVERT_LEN];
+				struct event ev = {
+					.kind = EV_ADVERT,
+					.bytes = SPAN(bytes),
+					.from = world_radio_address(i),
+				};
+
+				memcpy(bytes, w->nodes[i].adverts[k], sizeof(bytes));
+				if (to != i && w->nodes[to].radio && w->nodes[to].scans && !w->far)
+					world_event(w, to, &ev);
+			}
+}
+
+/* ---- Effects --------------------------------------------------------------- */
+
 static void note(struct world_node *n, const struct effect *e, struct span bytes)
 {
 	if (e->kind == FX_NOTICE) {
@@ -99,6 +339,8 @@ static void release(struct world *w, size_t i, const struct effect *e)
 	struct world_node *n = &w->nodes[i];
 	const struct span bytes = effect_bytes(&n->fx, e);
 	struct world_path *p = path_of(n, e->path);
+	int side;
+	struct world_channel *c = channel_of(w, i, e->path, &side);
 
 	if (w->watch != NULL)
 		w->watch(w, i, e, bytes);
@@ -108,16 +350,36 @@ static void release(struct world *w, size_t i, const struct effect *e)
 		fly(w, i, &e->local, NULL, 0, bytes);
 		break;
 	case FX_OPEN:
+		if (address_is_bluetooth(&e->remote)) {
+			open_channel(w, i, e);
+			break;
+		}
 		assert_true(n->paths_len < WORLD_PATHS_MAX);
 		n->paths[n->paths_len++] = (struct world_path){ e->path, e->port, e->local, e->remote };
 		break;
 	case FX_SEND:
 		if (p != NULL)
 			send_over(w, i, p, bytes);
+		if (c != NULL) {
+			assert_true(bytes.len == 256 || bytes.len == 1232);
+			n->sent_datagrams++;
+			n->sent_bytes += bytes.len;
+			fly_over(w, c, side, bytes);
+		}
 		break;
 	case FX_CLOSE:
+		if (c != NULL) {
+			close_channel(w, c, side);
+			break;
+		}
 		assert_non_null(p); /* what was opened is closed, once */
 		*p = n->paths[--n->paths_len];
+		break;
+	case FX_ADVERTISE:
+		advertise(w, i, e, bytes);
+		break;
+	case FX_SCAN:
+		n->scans = e->number != 0;
 		break;
 	case FX_REPLY:
 	case FX_NOTICE:
@@ -165,6 +427,10 @@ static void start(struct world *w, size_t i)
 	} while (r != 0);
 	n->paths_len = 0;
 	world_network(w, i, n->up);
+	if (n->radio) {
+		drop_radio(w, i);
+		tell_radios(w, i);
+	}
 }
 
 /* PROTOCOL section 8, crash rule 4. */
@@ -346,8 +612,11 @@ static void land(struct world *w)
 	struct flight *f = w->flights;
 
 	w->flights = f->next;
+	if (f->channel != NULL)
+		land_over(w, f);
 	for (size_t i = 0; i < w->n; i++)
-		if (f->port == 0 || memcmp(f->target.ip, w->nodes[i].address.ip, 16) == 0)
+		if (f->channel == NULL &&
+		    (f->port == 0 || memcmp(f->target.ip, w->nodes[i].address.ip, 16) == 0))
 			land_on(w, i, f);
 	free(f);
 }
@@ -358,8 +627,10 @@ void world_run(struct world *w, uint64_t for_us)
 
 	for (;;) {
 		uint64_t next = w->flights != NULL ? w->flights->at_us : UINT64_MAX;
+		const bool air_next = anybody_advertises(w) && w->next_air_us < next;
 		size_t who = w->n;
 
+		next = air_next ? w->next_air_us : next;
 		for (size_t i = 0; i < w->n; i++) {
 			const uint64_t due = node_deadline_us(w->nodes[i].node);
 
@@ -371,7 +642,9 @@ void world_run(struct world *w, uint64_t for_us)
 		if (next > until)
 			break;
 		w->now_us = MAX(w->now_us, next);
-		if (who == w->n) {
+		if (who == w->n && air_next) {
+			air(w);
+		} else if (who == w->n) {
 			land(w);
 		} else {
 			struct event tick = { .kind = EV_TICK };

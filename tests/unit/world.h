@@ -2,8 +2,9 @@
  * world.h: a few nodes on one network and one virtual clock, for the tests of the core.
  *
  * The network delivers calls to everybody and datagrams to the path that is connected
- * the other way round; it may lose, double and delay them. Everything follows from the
- * seed. Each node has a real store in a file of its own.
+ * the other way round; it may lose, double and delay them. Over Bluetooth who listens
+ * hears who advertises ten times a second, and a channel loses nothing until it breaks.
+ * Everything follows from the seed. Each node has a real store in a file of its own.
  */
 #ifndef TESTS_UNIT_WORLD_H
 #define TESTS_UNIT_WORLD_H
@@ -11,7 +12,23 @@
 #include "node/core/node.h"
 #include "node/crypto/random.h"
 
-enum { WORLD_NODES_MAX = 8, WORLD_PATHS_MAX = 64 };
+enum { WORLD_NODES_MAX = 8, WORLD_PATHS_MAX = 64, WORLD_CHANNELS_MAX = 64, WORLD_PSMS_MAX = 256 };
+
+/* Side 0 opened it. */
+struct world_channel {
+	bool used, taken; /* the first SDU has come */
+	uint32_t number;  /* what flies over an earlier one does not land on this */
+	size_t node[2];
+	uint32_t path[2]; /* 0: closed, or side 1 before the first SDU */
+	uint16_t psm;
+	uint64_t ready_us[2]; /* nothing lands on this side before that */
+};
+
+/* What is listened on, while its advertisement runs and 20 s after. */
+struct world_psm {
+	uint8_t psm;
+	uint64_t until_us; /* UINT64_MAX while it runs */
+};
 
 struct world_path {
 	uint32_t id;
@@ -30,6 +47,15 @@ struct world_node {
 	int64_t clock_offset; /* its clock minus the world's */
 	struct world_path paths[WORLD_PATHS_MAX];
 	size_t paths_len;
+	/* Bluetooth. */
+	bool radio; /* there is an adapter, and it is on */
+	bool scans;
+	uint8_t adverts_at_once;
+	uint8_t adverts[16][ADVERT_LEN];
+	size_t adverts_len;
+	struct world_psm psms[WORLD_PSMS_MAX]; /* a ring */
+	size_t psms_next;
+	uint64_t advertisements; /* effects that advertised something */
 	/* What came out. */
 	enum reply_code reply;
 	int64_t reply_number;
@@ -46,7 +72,12 @@ struct world {
 	struct random_seeded rng;
 	unsigned loss, twice; /* per cent */
 	bool deaf;            /* no multicast gets through */
-	size_t mtu;           /* what is larger is lost; 0: nothing is too large */
+	bool shut;            /* no channel comes about */
+	bool far;             /* nobody is within reach by Bluetooth */
+	struct world_channel channels[WORLD_CHANNELS_MAX];
+	uint32_t accepted, opened;
+	uint64_t next_air_us;
+	size_t mtu; /* what is larger is lost; 0: nothing is too large */
 	uint64_t delay_low_us, delay_high_us;
 	struct flight *flights; /* in the air, soonest first */
 	void (*watch)(struct world *w, size_t node, const struct effect *e,
@@ -72,6 +103,14 @@ void world_event(struct world *w, size_t i, struct event *ev);
 void world_path_fails(struct world *w, size_t i, uint32_t path);
 /* On or off the network. */
 void world_network(struct world *w, size_t i, bool up);
+/* The adapter is switched on or off. */
+void world_radio(struct world *w, size_t i, bool on);
+struct address world_radio_address(size_t i);
+/* Somebody of nobody's opens a channel, and this is its first word. Returns its path. */
+uint32_t world_stranger(struct world *w, size_t to, const struct address *from, uint16_t psm,
+                        struct span bytes);
+/* All channels break, as when two walk apart. */
+void world_break(struct world *w);
 void world_run(struct world *w, uint64_t for_us);
 /* The process ends without warning and starts again from its store. */
 void world_crash(struct world *w, size_t i);

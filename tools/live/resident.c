@@ -115,6 +115,9 @@ static int release_one(struct resident *r, const struct effect *e)
 	case FX_NOTICE:
 		r->noticed(r->arg, e, bytes);
 		break;
+	case FX_ADVERTISE:
+	case FX_SCAN:
+		assert(false); /* only of a node that was told of adapters */
 	}
 	return 0;
 }

@@ -104,11 +104,15 @@ static uint64_t mixed(uint64_t h, const void *bytes, size_t len)
 	return h;
 }
 
-/* What was said, whoever hears it: a call is known by its nonce. */
+/* What was said, whoever hears it: a call is known by its nonce. Over Bluetooth no proof binds an address
+ * (PROTOCOL section 9). */
 static uint64_t mark_of(const struct frame *f)
 {
-	const uint64_t h = mixed(UINT64_C(0xcbf29ce484222325), f->source.ip, sizeof(f->source.ip));
+	const uint64_t none = UINT64_C(0xcbf29ce484222325);
+	const uint64_t h = f->radio ? none : mixed(none, f->source.ip, sizeof(f->source.ip));
 
+	if (f->radio)
+		return mixed(h, f->bytes.p, f->bytes.len);
 	return f->port == 0 && f->bytes.len >= NONCE_END
 	               ? mixed(h, f->bytes.p + NONCE_AT, NONCE_END - NONCE_AT)
 	               : mixed(h, f->bytes.p, f->bytes.len);
@@ -130,6 +134,17 @@ static uint64_t place_of(uint64_t mark)
 	return mark >> (64 - SET_BITS);
 }
 
+/* An advertisement is one entry; the first word of a channel has noise beside it, as a call has. */
+static bool is_honest_by_radio(const struct frame *was, const struct frame *now)
+{
+	if (was->port != now->port || was->bytes.len != now->bytes.len)
+		return false;
+	if (was->port == 0)
+		return span_equal(was->bytes, now->bytes);
+	return was->bytes.len >= HEAD_LEN && memcmp(was->bytes.p, now->bytes.p, HEAD_LEN) == 0 &&
+	       memcmp(&was->target, &now->target, sizeof(was->target)) == 0;
+}
+
 /* It is what its own maker said, in the maker's name. What was changed behind the head may still be whole for
  * somebody: a call has entries for others too, and a flight ends in noise (PROTOCOL section 5). */
 static bool is_honest(const struct frame *was, const struct frame *now)
@@ -137,6 +152,8 @@ static bool is_honest(const struct frame *was, const struct frame *now)
 	const size_t head = was->bytes.len == CARRIER_SMALL ? HEAD_LEN : was->bytes.len;
 	const size_t from = was->port == 0 ? NONCE_AT : 0, to = was->port == 0 ? NONCE_END : head;
 
+	if (was->radio || now->radio)
+		return was->radio && now->radio && is_honest_by_radio(was, now);
 	/* A direct call says nothing of ports: the next slot has another one. What went to where somebody was
 	 * before, and is brought after them, is still said to them. */
 	if ((was->port == 0) != (now->port == 0) ||
@@ -270,9 +287,21 @@ static void over_another_path(struct liar *l, struct frame *f)
 	if (p == NULL || p->paths_len == 0)
 		return;
 	path = &p->paths[dice_below(&l->dice, p->paths_len)];
+	f->radio = false;
 	f->port = path->port;
 	f->source = path->remote;
 	f->target = path->local;
+}
+
+static struct address address_of(const struct person *p, bool radio)
+{
+	return radio ? ether_address(p) : p->address;
+}
+
+static struct address nobodys_address(const struct liar *l, const struct frame *f)
+{
+	return f->radio ? ether_nobodys_address()
+	                : net_address(&l->w->net.places[f->place], f->place, WORLD_PEOPLE_MAX - 1, 0);
 }
 
 static void to_somebody(struct liar *l, struct frame *f)
@@ -280,16 +309,28 @@ static void to_somebody(struct liar *l, struct frame *f)
 	const struct person *p = somebody(l, f->place);
 
 	if (p != NULL)
-		f->target = p->address;
+		f->target = address_of(p, f->radio);
 }
 
 static void from_somebody(struct liar *l, struct frame *f)
 {
 	const struct person *p = somebody(l, f->place);
 
-	f->source = p != NULL && dice_chance(&l->dice, 700000)
-	                    ? p->address
-	                    : net_address(&l->w->net.places[f->place], f->place, WORLD_PEOPLE_MAX - 1, 0);
+	f->source =
+	        p != NULL && dice_chance(&l->dice, 700000) ? address_of(p, f->radio) : nobodys_address(l, f);
+}
+
+/* To somebody's channel, on a PSM that is listened on. */
+static void to_a_channel(struct liar *l, struct frame *f)
+{
+	const struct person *p = somebody(l, f->place);
+
+	if (p == NULL || p->ether == NULL)
+		return;
+	f->radio = true;
+	f->port = ether_some_psm(l->w, p, (unsigned)dice_below(&l->dice, 0x80));
+	f->source = nobodys_address(l, f);
+	f->target = ether_address(p);
 }
 
 static void reflect(struct frame *f)
@@ -324,6 +365,7 @@ enum way {
 	LONGER,
 	JOINED,
 	TO_THE_GROUP,
+	TO_A_CHANNEL,
 	WAYS
 };
 
@@ -364,6 +406,9 @@ static void change(struct liar *l, struct frame *f, enum way way, uint8_t *bytes
 	case TO_THE_GROUP:
 		f->port = 0;
 		break;
+	case TO_A_CHANNEL:
+		to_a_channel(l, f);
+		break;
 	default:
 		break;
 	}
@@ -382,7 +427,8 @@ static void retell(struct liar *l, const struct tale *t)
 		                                 "cut",
 		                                 "longer",
 		                                 "joined",
-		                                 "to the group" };
+		                                 "to the group",
+		                                 "to a channel" };
 	const enum way way = dice_chance(&l->dice, 300000) ? AS_IT_WAS : (enum way)dice_below(&l->dice, WAYS);
 	uint8_t bytes[NET_FRAME_MAX] = { 0 };
 	size_t len = t->was.bytes.len;
@@ -403,7 +449,7 @@ static void retell(struct liar *l, const struct tale *t)
 
 static void flood_frame(struct liar *l, int place)
 {
-	static const size_t sizes[] = { 256, 1232, 396, 1164, 0, 1, 255, 257, 1500 };
+	static const size_t sizes[] = { 256, 1232, 396, 1164, 0, 1, 255, 257, 1500, ADVERT_LEN };
 	uint8_t bytes[NET_FRAME_MAX];
 	struct frame f = { .place = place, .ttl = 255 };
 	struct writer w = WRITER_ON(bytes);
@@ -413,8 +459,15 @@ static void flood_frame(struct liar *l, int place)
 		store_u64(bytes + i, dice_draw(&l->dice));
 	f.bytes = span_from(bytes, sizes[dice_below(&l->dice, COUNT_OF(sizes))]);
 	from_somebody(l, &f);
-	switch (dice_below(&l->dice, 3)) {
+	switch (dice_below(&l->dice, 5)) {
 	case 0:
+		break;
+	case 2:
+		f.radio = true;
+		f.bytes.len = ADVERT_LEN;
+		break;
+	case 3:
+		to_a_channel(l, &f);
 		break;
 	case 1:
 		call_make(&call, dice_below(&l->dice, 2) == 0 ? CALL_SMALL : CALL_LARGE, NULL, 0,

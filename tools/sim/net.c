@@ -167,24 +167,35 @@ static uint64_t mark_of(struct span bytes)
 	return h;
 }
 
+void net_note(struct world *w, const struct frame *f)
+{
+	w->counts.frames++;
+	w->counts.frames_bytes += f->bytes.len;
+	w->counts.calls += f->port == 0;
+	w->counts.by_radio += f->radio;
+	if (w->log != NULL)
+		log_line(w->log, w->now_us, f->from != NULL ? f->from->name : "(stranger)",
+		         "%s %zu bytes%s, %016llx",
+		         f->refused     ? "refuses"
+		         : f->port == 0 ? "calls,"
+		                        : "sends",
+		         f->bytes.len, f->radio ? " by Bluetooth" : "",
+		         (unsigned long long)mark_of(f->bytes));
+	if (w->hooks.frame != NULL && !f->refused)
+		w->hooks.frame(w->hooks.arg, w, f);
+}
+
 void net_send(struct world *w, const struct frame *f)
 {
 	const struct net_faults *faults = &w->net.faults;
 
-	w->counts.frames++;
-	w->counts.frames_bytes += f->bytes.len;
-	w->counts.calls += f->port == 0;
-	if (w->log != NULL)
-		log_line(w->log, w->now_us, f->from != NULL ? f->from->name : "(stranger)",
-		         "%s %zu bytes, %016llx",
-		         f->refused     ? "refuses"
-		         : f->port == 0 ? "calls,"
-		                        : "sends",
-		         f->bytes.len, (unsigned long long)mark_of(f->bytes));
-	if (w->hooks.frame != NULL && !f->refused)
-		w->hooks.frame(w->hooks.arg, w, f);
+	net_note(w, f);
+	if (f->radio) {
+		ether_stranger(w, f);
+		return;
+	}
 	if (f->place == NET_NOWHERE || w->net.places[f->place].kind == NET_ISOLATED ||
-	    (f->from != NULL && !f->from->online))
+	    (f->from != NULL && !(f->from->online && f->from->wifi)))
 		return;
 	if (f->port == 0) {
 		if (w->net.places[f->place].kind == NET_LAN)

@@ -51,9 +51,10 @@ struct net_wall {
 
 struct frame {
 	int place;
+	bool radio; /* over Bluetooth (ether.h): an advertisement (port 0), or a word over a channel */
 	struct person *from;   /* NULL: a stranger's */
 	struct address source; /* as it says */
-	uint16_t port;         /* 0: a call, to everybody */
+	uint16_t port;         /* 0: a call, to everybody; of a channel the PSM */
 	struct address target;
 	struct span bytes;
 	uint8_t ttl;
@@ -85,8 +86,11 @@ struct address net_address(const struct place *at, int place, uint32_t person, u
 /* Whose an address is, or was, wherever. */
 uint32_t net_person(const struct address *a);
 
-/* A frame leaves; it is copied. One of nobody's (from NULL) must never be answered: I5. */
+/* A frame leaves; it is copied. By Bluetooth only a stranger's come here. One of nobody's (from NULL) must
+ * never be answered: I5. */
 void net_send(struct world *w, const struct frame *f);
+/* It is on the air: counts it, and tells whoever looks on. */
+void net_note(struct world *w, const struct frame *f);
 /* The end of the world: frees all that flies. */
 void net_clear(struct world *w);
 void net_wall(struct world *w, struct person *from, struct person *to, uint64_t until_us);

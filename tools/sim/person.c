@@ -19,6 +19,7 @@ void person_init(struct world *w, struct person *p, const char *name, uint32_t n
 	*p = (struct person){
 		.number = number,
 		.place = NET_NOWHERE,
+		.wifi = true,
 		.online = true,
 		.clock = { .began_us = w->now_us, .began_local_us = w->now_us + 1000000 },
 		.turn_end.happen = turn_end_is_due,
@@ -36,6 +37,7 @@ void person_deinit(struct person *p)
 	device_deinit(&p->device);
 	effects_deinit(&p->fx);
 	free(p->paths);
+	ether_remove(p);
 	for (size_t i = 0; i < p->ties_len; i++)
 		talk_free(p->ties[i]);
 	free(p->ties);
@@ -99,12 +101,13 @@ static void tell_network(struct world *w, struct person *p)
 	struct event ev = {
 		.kind = EV_NETWORK,
 		.locals = &p->address,
-		.locals_len = p->online && p->place != NET_NOWHERE,
+		.locals_len = p->wifi && p->online && p->place != NET_NOWHERE,
 		.on_battery = p->on_battery,
 	};
 
 	if (p->node != NULL && p->asleep_until_us == 0)
 		person_event(w, p, &ev);
+	ether_tell(w, p, false);
 }
 
 static int start(struct world *w, struct person *p)
@@ -235,6 +238,7 @@ void person_sleep(struct world *w, struct person *p, uint64_t until_us)
 	world_log(w, p, "is suspended");
 	world_tell(w, p, WORLD_SLEPT);
 	p->asleep_until_us = until_us;
+	ether_stop(w, p);
 	queue_remove(&w->queue, &p->tick);
 	queue_put(&w->queue, &p->again, until_us);
 }
@@ -247,8 +251,10 @@ static void again_is_due(struct world *w, struct due *d)
 		world_log(w, p, "wakes up");
 		world_tell(w, p, WORLD_WOKE);
 		p->asleep_until_us = 0;
-		if (p->node != NULL)
+		if (p->node != NULL) {
+			ether_tell(w, p, true);
 			tell_network(w, p);
+		}
 	}
 	if (p->node == NULL && p->wanted_open != 0)
 		open_device(w, p);
@@ -271,6 +277,7 @@ void person_go(struct world *w, struct person *p, int place)
 	world_log(w, p, "is %s%s", place == NET_NOWHERE ? "nowhere" : "at ",
 	          place == NET_NOWHERE ? "" : w->net.places[place].name);
 	world_tell(w, p, WORLD_WENT);
+	ether_moved(w, p);
 	tell_network(w, p);
 }
 

@@ -37,7 +37,9 @@ struct person {
 
 	int place;
 	unsigned lease;
-	bool online; /* the interface is up */
+	bool wifi;                  /* there is such an interface */
+	bool online;                /* and it is up */
+	struct ether_device *ether; /* owned: a Bluetooth adapter; NULL: none */
 	bool on_battery;
 	struct address address;
 	enum net_firewall firewall;
@@ -67,7 +69,7 @@ struct person {
 	char reply_text[256];
 	unsigned notices[NOTICE_CLOCK + 1];
 	char notice_text[256]; /* of the last notice that had one */
-	uint64_t sent_calls, sent_datagrams, sent_bytes;
+	uint64_t sent_calls, sent_datagrams, sent_bytes, sent_adverts, opened;
 };
 
 void person_init(struct world *w, struct person *p, const char *name, uint32_t number);
@@ -108,6 +110,8 @@ void person_write(struct world *w, struct tie *t, size_t len);
 void person_pair(struct world *w, struct person *a, struct person *b, enum contact_mode mode_a,
                  enum contact_mode mode_b);
 
+/* Something that came is for the node, which is awake; f says who said it. */
+void person_takes(struct world *w, struct person *p, struct event *ev, const struct frame *f);
 /* Something came off the air. True when somebody took it. */
 bool person_hears(struct world *w, struct person *p, const struct frame *f);
 

@@ -38,6 +38,7 @@ struct step {
 
 /* A frame that a stranger has heard, and says again. */
 struct heard {
+	bool radio;
 	uint16_t port;
 	struct address source, target;
 	size_t len;
@@ -325,6 +326,10 @@ static void fault_now(struct plan *p, struct step *s)
 			person_network(w, who, true, dice_chance(&p->dice, MILLION / 2));
 		}
 		break;
+	case FAULT_RADIO_OFF:
+		ether_switch(w, who, false);
+		lasting(p, s, for_us);
+		break;
 	case FAULT_READDRESS:
 		person_network(w, who, who->online, true);
 		break;
@@ -374,6 +379,9 @@ static void undo(struct plan *p, struct step *s)
 	case FAULT_OFFLINE:
 		if (!s->who->online)
 			person_network(p->w, s->who, true, false);
+		break;
+	case FAULT_RADIO_OFF:
+		ether_switch(p->w, s->who, true);
 		break;
 	case FAULT_FULL:
 		sim_disk_mend(&s->who->device.disk);
@@ -445,7 +453,11 @@ static void overheard(void *arg, struct world *w, const struct frame *f)
 	if (p->heard == NULL || f->from == NULL || f->bytes.len > NET_FRAME_MAX)
 		return;
 	h = &p->heard[p->heard_n++ % STRANGER_REMEMBERS];
-	*h = (struct heard){ .port = f->port, .source = f->source, .target = f->target, .len = f->bytes.len };
+	*h = (struct heard){ .radio = f->radio,
+		             .port = f->port,
+		             .source = f->source,
+		             .target = f->target,
+		             .len = f->bytes.len };
 	memcpy(h->bytes, f->bytes.p, f->bytes.len);
 }
 
@@ -470,13 +482,17 @@ static void stranger(struct plan *p, struct step *s)
 	if (h != NULL && kind != 0) {
 		f.port = h->port;
 		f.target = h->target;
+		f.radio = h->radio;
+		if (f.radio)
+			f.source = ether_nobodys_address();
 		if (kind == 1)
-			f.source = h->source; /* noise in the name of somebody */
+			f.source = f.radio ? f.source : h->source; /* noise in the name of somebody */
 		else
 			f.bytes = span_from(h->bytes, h->len);
-		if (kind == 3 && f.bytes.len != 0) {
+		/* Over Bluetooth no proof binds an address: what is the same is the contact's (liar.h). */
+		if ((kind == 3 || (kind == 2 && f.radio)) && f.bytes.len != 0) {
 			memcpy(noise, h->bytes, h->len);
-			bit = dice_below(&p->dice, h->len * 8);
+			bit = dice_below(&p->dice, (f.radio ? MIN(h->len, (size_t)16) : h->len) * 8);
 			noise[bit / 8] ^= (uint8_t)(1 << bit % 8);
 			f.bytes = span_from(noise, h->len);
 		}
@@ -663,6 +679,9 @@ static void populate(struct plan *p)
 
 		who->firewall = s->people[i].firewall;
 		who->on_battery = s->people[i].on_battery;
+		who->wifi = s->people[i].wifi;
+		if (s->people[i].bluetooth)
+			ether_add(who);
 	}
 	for (size_t i = 0; i < s->pairs_len; i++) {
 		struct person *a = &w->people[s->pairs[i].a], *b = &w->people[s->pairs[i].b];
@@ -738,6 +757,7 @@ static void mend(struct plan *p, struct person *who)
 		queue_put(&w->queue, &who->again, w->now_us);
 	if (!who->online)
 		person_network(w, who, true, false);
+	ether_switch(w, who, true);
 	if (who->clock.offset_s != 0 || who->clock.drift_ppm != 0)
 		person_set_clock(w, who, 0, 0);
 	if (who->node == NULL && who->again.place != 0)
@@ -800,6 +820,7 @@ static void come_together(struct plan *p)
 {
 	struct world *w = p->w;
 
+	w->ether.gathered = true;
 	for (size_t i = 0; i < w->people_len && !w->stopped; i++) {
 		person_go(w, &w->people[i], (int)p->s->end_place);
 		person_open(w, &w->people[i]);

@@ -470,6 +470,7 @@ static void take_opens(struct parser *p, struct scenario_person *model)
 static void take_person_option(struct parser *p, struct scenario_person *model, struct group *homes)
 {
 	static const char *const firewalls[] = { "open", "guard", "closed" };
+	static const char *const radios[] = { "wifi", "bluetooth", "both" };
 
 	if (take_if(p, "home")) {
 		free(homes->v);
@@ -482,15 +483,20 @@ static void take_person_option(struct parser *p, struct scenario_person *model, 
 	} else if (take_if(p, "firewall")) {
 		model->firewall = (enum net_firewall)take_one_of(p, firewalls, COUNT_OF(firewalls),
 		                                                 "open, guard or closed");
+	} else if (take_if(p, "with")) {
+		const unsigned with = take_one_of(p, radios, COUNT_OF(radios), "wifi, bluetooth or both");
+
+		model->wifi = with != 1;
+		model->bluetooth = with != 0;
 	} else {
-		bad(p, "\"%s\" is unknown; expected home, opens, battery or firewall", peek(p));
+		bad(p, "\"%s\" is unknown; expected home, opens, battery, firewall or with", peek(p));
 	}
 }
 
 static void line_people(struct parser *p)
 {
 	struct scenario *s = p->s;
-	struct scenario_person model = { .always_open = true };
+	struct scenario_person model = { .always_open = true, .wifi = true };
 	struct group homes = { 0 };
 	char name[SCENARIO_NAME_MAX + 1] = "";
 	const uint64_t count = take_new_name(p, name, SCENARIO_PEOPLE_MAX);
@@ -641,6 +647,7 @@ static const struct {
 	[FAULT_LONGER] = { "longer", NEEDS_SHARE },
 	[FAULT_LATE] = { "late", NEEDS_SHARE | NEEDS_FOR },
 	[FAULT_OFFLINE] = { "offline", NEEDS_RATE | NEEDS_FOR },
+	[FAULT_RADIO_OFF] = { "radio-off", NEEDS_RATE | NEEDS_FOR },
 	[FAULT_READDRESS] = { "readdress", NEEDS_RATE },
 	[FAULT_HALF_OPEN] = { "half-open", NEEDS_RATE | NEEDS_FOR },
 	[FAULT_FLAP] = { "flap", NEEDS_RATE },
@@ -671,7 +678,7 @@ static enum fault_kind take_fault_kind(struct parser *p)
 		names[i] = fault_kinds[i].name;
 	return (enum fault_kind)take_one_of(
 	        p, names, FAULT_KINDS,
-	        "drop, deaf, twice, corrupt, cut, longer, late, offline, readdress, half-open, "
+	        "drop, deaf, twice, corrupt, cut, longer, late, offline, radio-off, readdress, half-open, "
 	        "flap, split, kill, "
 	        "power, power-in-write, put-back, full, broken, sleep, forget, jump, clock or drift");
 }

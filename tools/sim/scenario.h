@@ -42,6 +42,7 @@ struct scenario_person {
 	char name[SCENARIO_NAME_MAX + 8];
 	int home; /* NET_NOWHERE: none */
 	enum net_firewall firewall;
+	bool wifi, bluetooth;
 	bool on_battery;
 	bool always_open;
 	uint32_t opens_ppm; /* a day, in parts of a million; each time for: */
@@ -77,6 +78,7 @@ enum fault_kind {
 	FAULT_LATE, /* up to for_us.high */
 	/* Of somebody's network, for a time. */
 	FAULT_OFFLINE,
+	FAULT_RADIO_OFF,
 	FAULT_READDRESS,
 	FAULT_HALF_OPEN,
 	FAULT_FLAP,

@@ -82,14 +82,25 @@ static void say_if(struct text *t, unsigned percent, const char *line)
 		say(t, line);
 }
 
+/* Any two have one carrier at least in common. */
+static const char *some_radios(struct text *t)
+{
+	static const char *const radios[] = { "", "", "", " with {both|both|wifi}",
+		                              " with {both|bluetooth}" };
+
+	return radios[draw(t, 0, COUNT_OF(radios) - 1)];
+}
+
 static void say_people(struct text *t, unsigned people)
 {
+	const char *radios = some_radios(t);
 	char who[32];
 
 	say(t, "place cafe lan{||| ipv6}\nplace other {lan|lan|lan|lan|deaf|deaf|isolated}\n");
 	for (unsigned i = 0; i < people; i++) {
 		put(t, who, (size_t)snprintf(who, sizeof(who), "people p%u", i));
 		say_if(t, 30, " battery");
+		say(t, radios);
 		if (chance(t, 70))
 			say(t, " opens {1..2}/day for {2..5}m..{6..20}m");
 		else
@@ -145,6 +156,7 @@ static void say_life(struct text *t)
 {
 	static const char *const faults[] = {
 		"offline {1..6}/day for 1s..1h",
+		"radio-off {1..6}/day for 1s..1h",
 		"readdress {1..6}/day",
 		"half-open {1..6}/day for 1s..30m",
 		"flap {1..6}/day",

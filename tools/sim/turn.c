@@ -92,6 +92,7 @@ void turn_drop(struct world *w, struct person *p)
 	p->asking = NULL;
 	effects_clear(&p->fx);
 	close_paths(w, p);
+	ether_stop(w, p);
 	for (size_t i = 0; i < p->ties_len; i++)
 		p->ties[i]->linked = false;
 }
@@ -118,6 +119,10 @@ static struct person_path *path_of(struct person *p, uint32_t id)
 
 static void open_path(struct world *w, struct person *p, const struct effect *e)
 {
+	if (address_is_bluetooth(&e->remote)) {
+		ether_open(w, p, e);
+		return;
+	}
 	if (p->paths_len == PERSON_PATHS_MAX || path_of(p, e->path) != NULL) {
 		world_broken(w, p, "I9", "opens path %u: %zu are open", (unsigned)e->path, p->paths_len);
 		return;
@@ -137,6 +142,8 @@ static void close_path(struct world *w, struct person *p, uint32_t id)
 {
 	struct person_path *path = path_of(p, id);
 
+	if (path == NULL && ether_close(w, p, id))
+		return;
 	if (path == NULL) {
 		world_broken(w, p, "I9", "closes path %u, which is not open", (unsigned)id);
 		return;
@@ -157,8 +164,10 @@ static void send_over(struct world *w, struct person *p, const struct effect *e,
 	}
 	p->sent_datagrams++;
 	p->sent_bytes += bytes.len;
-	if (path == NULL)
+	if (path == NULL) {
+		ether_send(w, p, e->path, bytes);
 		return;
+	}
 	path->sent_us = w->now_us;
 	net_send(w, &(struct frame){ .place = p->place,
 	                             .from = p,
@@ -251,6 +260,12 @@ static void release(struct world *w, struct person *p, const struct effect *e)
 		break;
 	case FX_NOTICE:
 		noticed(w, p, e, bytes);
+		break;
+	case FX_ADVERTISE:
+		ether_advertise(w, p, bytes);
+		break;
+	case FX_SCAN:
+		ether_scan(w, p, e->number != 0);
 		break;
 	}
 }
@@ -379,6 +394,11 @@ static void settle_down(struct world *w, struct person *p)
 	}
 }
 
+static uint64_t said(const struct person *p)
+{
+	return p->sent_calls + p->sent_datagrams + p->sent_adverts + p->opened;
+}
+
 /* PROTOCOL section 4: whatever no contact says is never answered. */
 static void hears_stranger(struct world *w, struct person *p, struct event *ev)
 {
@@ -387,13 +407,17 @@ static void hears_stranger(struct world *w, struct person *p, struct event *ev)
 	settle_down(w, p);
 	if (p->node == NULL || w->stopped)
 		return;
-	before = p->sent_calls + p->sent_datagrams;
+	before = said(p);
 	w->counts.strangers++;
 	person_event(w, p, ev);
 	person_end_turn(w, p);
-	if (p->sent_calls + p->sent_datagrams != before)
+	if (said(p) != before)
 		world_broken(w, p, "I5", "answers a stranger's %s of %zu bytes",
-		             ev->kind == EV_CALL ? "call" : "datagram", ev->bytes.len);
+		             ev->kind == EV_CALL      ? "call"
+		             : ev->kind == EV_ADVERT  ? "advertisement"
+		             : ev->kind == EV_CHANNEL ? "channel"
+		                                      : "datagram",
+		             ev->bytes.len);
 }
 
 /* Whether a call was answered is to be known. */
@@ -404,10 +428,10 @@ static void hears_call(struct world *w, struct person *p, struct event *ev, cons
 	settle_down(w, p);
 	if (p->node == NULL || w->stopped)
 		return;
-	before = p->sent_calls + p->sent_datagrams;
+	before = said(p);
 	person_event(w, p, ev);
 	person_end_turn(w, p);
-	if (p->sent_calls + p->sent_datagrams != before)
+	if (said(p) != before)
 		w->hooks.answered(w->hooks.arg, w, p, f);
 }
 
@@ -433,11 +457,21 @@ static struct person_path *path_for(struct person *p, const struct frame *f)
 	return NULL;
 }
 
+void person_takes(struct world *w, struct person *p, struct event *ev, const struct frame *f)
+{
+	if (w->hooks.may_answer != NULL ? !w->hooks.may_answer(w->hooks.arg, w, p, f) : f->from == NULL)
+		hears_stranger(w, p, ev);
+	else if (w->hooks.answered != NULL && f->port == 0)
+		hears_call(w, p, ev, f);
+	else
+		person_event(w, p, ev);
+}
+
 bool person_hears(struct world *w, struct person *p, const struct frame *f)
 {
 	struct event ev = { .kind = EV_CALL, .bytes = f->bytes, .from = f->source, .ttl = f->ttl };
 
-	if (p->node == NULL || !p->online || p->asleep_until_us != 0)
+	if (p->node == NULL || !p->wifi || !p->online || p->asleep_until_us != 0)
 		return false;
 	if (f->port == 0) {
 		if (p->firewall == NET_CLOSED)
@@ -451,11 +485,6 @@ bool person_hears(struct world *w, struct person *p, const struct frame *f)
 		ev.kind = f->refused ? EV_PATH_REFUSED : EV_DATAGRAM;
 		ev.path = path->id;
 	}
-	if (w->hooks.may_answer != NULL ? !w->hooks.may_answer(w->hooks.arg, w, p, f) : f->from == NULL)
-		hears_stranger(w, p, &ev);
-	else if (w->hooks.answered != NULL && f->port == 0)
-		hears_call(w, p, &ev, f);
-	else
-		person_event(w, p, &ev);
+	person_takes(w, p, &ev, f);
 	return true;
 }

@@ -30,6 +30,7 @@ void world_free(struct world *w)
 		return;
 	/* What flies is all that is still queued and owned by nobody else. */
 	net_clear(w);
+	ether_clear(w);
 	for (size_t i = 0; i < w->people_len; i++)
 		person_deinit(&w->people[i]);
 	free(w->people);

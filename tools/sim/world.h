@@ -14,6 +14,7 @@
 
 #include "node/core/node.h"
 #include "tools/sim/dice.h"
+#include "tools/sim/ether.h"
 #include "tools/sim/log.h"
 #include "tools/sim/net.h"
 #include "tools/sim/person.h"
@@ -25,7 +26,7 @@ enum { WORLD_PEOPLE_MAX = 1 << 14 /* an address has 14 bits for a person */ };
 /* What the whole run came to. */
 struct world_counts {
 	uint64_t events, turns, frames, frames_bytes, frames_lost; /* on the air */
-	uint64_t calls, datagrams;
+	uint64_t calls, datagrams, by_radio;
 	uint64_t written, arrived, stored;
 	uint64_t links, opened, kills, power_cuts, put_back, turns_failed, torn;
 	uint64_t strangers; /* frames of no contact that reached a device */
@@ -77,6 +78,7 @@ struct world {
 	struct person *people;    /* owned; does not move */
 	size_t people_len, people_cap;
 	struct net net;
+	struct ether ether;
 	enum device_kind devices;
 	uint64_t commit_low_us, commit_high_us; /* how long a turn stays open; 0: one event, one turn */
 	bool checks;                            /* what people write is remembered, and compared */
