@@ -225,7 +225,8 @@ static const char *next_of(const char *word)
 		  "Ask for it again: a number of two digits and three words, or the text below a QR code." },
 		{ "own-code", "A code is entered on the other device." },
 		{ "known", "You are connected already. See: flyleaf contacts" },
-		{ "no-network", "Join the same network as the other device, then see: flyleaf status" },
+		{ "no-network", "Join the same network as the other device, or switch Bluetooth on, then "
+		                "see: flyleaf status" },
 		{ "limit", "Forget somebody you no longer write to; who there is: flyleaf contacts" },
 	};
 

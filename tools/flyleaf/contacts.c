@@ -59,7 +59,8 @@ static const char *state_words(const json_t *contact)
 	if (client_flag(contact, "held"))
 		return "sends too much";
 	if (client_flag(contact, "linked"))
-		return "here now";
+		return strcmp(client_text(contact, "over"), "bluetooth") == 0 ? "here now, by Bluetooth"
+		                                                              : "here now";
 	if (strcmp(state, "confirmed") == 0)
 		return "not found yet";
 	return "not here";

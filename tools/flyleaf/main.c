@@ -50,7 +50,7 @@ static const struct option_text {
 	{ "home", "DIR", OPT_HOME, "the folder of the vault (default: $XDG_DATA_HOME/flyleaf)" },
 	{ "places", "N", OPT_PLACES, "room for N notebooks: 2 on a device of one's own, 16 on a shared one" },
 	{ "passphrase-fd", "N", OPT_PASSPHRASE_FD, "read the pass-phrase from descriptor N, one line" },
-	{ "interfaces", "A,B", OPT_INTERFACES, "use these network interfaces only" },
+	{ "interfaces", "A,B", OPT_INTERFACES, "use these network interfaces and Bluetooth adapters only" },
 	{ "number", "N", OPT_NUMBER, "the first two groups of the number on the other screen" },
 	{ "qr", NULL, OPT_QR, "show a QR code; the other device reads it" },
 	{ "both", NULL, OPT_BOTH, "both show a QR code and both read: the safest way" },

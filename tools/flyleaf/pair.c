@@ -161,7 +161,7 @@ static void say_nobody_yet(void)
 {
 	prose(stdout,
 	      "Nobody was found yet. Is it the code that the other screen shows now, and are both on the "
-	      "same network? See: flyleaf status. Ctrl-C stops it.");
+	      "same network, or have Bluetooth on? See: flyleaf status. Ctrl-C stops it.");
 	fflush(stdout);
 }
 

@@ -214,6 +214,8 @@ static int serve(struct run *r)
 		.report = r->noticed[0] != '\0' ? r->noticed : NULL,
 		.lan = { .interfaces = r->line->interfaces != NULL ? r->interfaces : NULL,
 		         .interfaces_len = r->interfaces_len },
+		.bluetooth = { .adapters = r->line->interfaces != NULL ? r->interfaces : NULL,
+		               .adapters_len = r->interfaces_len },
 		.rng = random_system(),
 	};
 	int e;

@@ -40,8 +40,11 @@ static void print_carriers(const json_t *status)
 		char what[64];
 
 		term_style(stdout, works ? TERM_GOOD : TERM_WARN);
-		snprintf(what, sizeof(what), "%s %s", client_text(carrier, "interface"),
-		         client_text(carrier, "family"));
+		if (strcmp(client_text(carrier, "carrier"), "bluetooth") == 0)
+			snprintf(what, sizeof(what), "bluetooth %s", client_text(carrier, "interface"));
+		else
+			snprintf(what, sizeof(what), "%s %s", client_text(carrier, "interface"),
+			         client_text(carrier, "family"));
 		printf("%-14s  %s", what, works ? "works" : "does not work");
 		term_style(stdout, TERM_PLAIN);
 		if (client_text(carrier, "why")[0] != '\0') {
@@ -193,10 +196,10 @@ static int look_on(struct client *client, int signals, bool found)
 			json_decref(event);
 			if (found)
 				return 0;
-			return report(
-			        EXIT_REFUSED,
-			        "Are both on the same network, and is the other open? See: flyleaf doctor",
-			        "nobody was found");
+			return report(EXIT_REFUSED,
+			              "Are both on the same network or have Bluetooth on, and is the other "
+			              "open? See: flyleaf doctor",
+			              "nobody was found");
 		}
 		json_decref(event);
 	}
