@@ -39,7 +39,7 @@ struct loop {
 	bool locking;
 	bool untidy;
 	bool tidy_failed; /* today, for want of room */
-	bool on_battery;
+	enum power supply;
 	enum loop_room room;
 	unsigned restarts;
 	uint64_t failed_us;
@@ -87,7 +87,7 @@ static void feed(struct loop *l, struct event *ev)
 
 static void feed_network(struct loop *l)
 {
-	struct event ev = { .kind = EV_NETWORK, .on_battery = l->on_battery };
+	struct event ev = { .kind = EV_NETWORK, .power = l->supply };
 
 	if (l->lan == NULL)
 		return;
@@ -115,7 +115,7 @@ static void on_network(void *arg, const struct address *locals, size_t n)
 
 	(void)locals;
 	(void)n;
-	l->on_battery = power_on_battery("/sys/class/power_supply");
+	l->supply = power_now("/sys/class/power_supply");
 	feed_network(l);
 }
 
@@ -174,11 +174,11 @@ static void on_tick(uv_timer_t *timer)
 static void on_power(uv_timer_t *timer)
 {
 	struct loop *l = timer->data;
-	const bool on_battery = power_on_battery("/sys/class/power_supply");
+	const enum power supply = power_now("/sys/class/power_supply");
 
-	if (on_battery == l->on_battery)
+	if (supply == l->supply)
 		return;
-	l->on_battery = on_battery;
+	l->supply = supply;
 	feed_network(l);
 }
 
@@ -520,7 +520,7 @@ enum loop_room loop_room(const struct loop *l)
 
 bool loop_on_battery(const struct loop *l)
 {
-	return l->on_battery;
+	return l->supply != POWER_MAINS;
 }
 
 static int init_handles(struct loop *l)

@@ -1,12 +1,13 @@
 /*
- * power.h: whether this machine runs on its battery.
+ * power.h: whether this machine runs on its battery, and whether that is nearly empty.
  */
 #ifndef NODE_POWER_H
 #define NODE_POWER_H
 
-#include <stdbool.h>
+#include "node/core/node.h"
 
-/* folder is /sys/class/power_supply, or another in tests. False where nothing is known. */
-bool power_on_battery(const char *folder);
+/* folder is /sys/class/power_supply, or another in tests. POWER_LOW: below 20 per cent, on battery.
+ * POWER_MAINS where nothing is known. */
+enum power power_now(const char *folder);
 
 #endif

@@ -63,7 +63,7 @@ bool finder_is_local(const struct node *n, const struct address *address)
 	return false;
 }
 
-void finder_network(struct node *n, const struct address *locals, size_t len, bool on_battery)
+void finder_network(struct node *n, const struct address *locals, size_t len, enum power power)
 {
 	struct finder *f = &n->finder;
 	bool joined = false;
@@ -74,7 +74,7 @@ void finder_network(struct node *n, const struct address *locals, size_t len, bo
 	if (len != 0)
 		memcpy(f->locals, locals, len * sizeof(*locals));
 	f->locals_len = len;
-	f->on_battery = on_battery;
+	f->power = power;
 	session_network_changed(n);
 	meet_look_again(n);
 	if (joined)
@@ -107,7 +107,8 @@ static bool anybody_is_called(const struct node *n)
 static void schedule(struct node *n)
 {
 	struct finder *f = &n->finder;
-	const uint64_t low = f->on_battery ? 25 : 8, high = f->on_battery ? 35 : 12;
+	const bool saves = f->power != POWER_MAINS;
+	const uint64_t low = saves ? 25 : 8, high = saves ? 35 : 12;
 
 	f->next_call_us = n->now_us + random_between(n->rng, low * SECOND_US, high * SECOND_US);
 }

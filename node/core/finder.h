@@ -11,7 +11,7 @@
 
 void finder_init(struct finder *f);
 
-void finder_network(struct node *n, const struct address *locals, size_t len, bool on_battery);
+void finder_network(struct node *n, const struct address *locals, size_t len, enum power power);
 /* A datagram that came to the group. Fails for our own store or memory only. */
 must_check int finder_call(struct node *n, struct span datagram, const struct address *from, uint8_t ttl);
 must_check int finder_timer(struct node *n);

@@ -203,7 +203,7 @@ static int handle(struct node *n, const struct event *ev)
 	case EV_TICK:
 		return 0;
 	case EV_NETWORK:
-		finder_network(n, ev->locals, ev->locals_len, ev->on_battery);
+		finder_network(n, ev->locals, ev->locals_len, ev->power);
 		return 0;
 	case EV_RADIOS:
 		radio_changed(n, ev->radios, ev->radios_len);

@@ -67,6 +67,8 @@ struct request {
 	bool flag;
 };
 
+enum power { POWER_MAINS, POWER_BATTERY, POWER_LOW /* on battery, and little is left */ };
+
 struct event {
 	enum event_kind kind;
 	uint64_t now_us; /* a clock that never goes back, microseconds */
@@ -80,8 +82,8 @@ struct event {
 	size_t locals_len;
 	const struct radio *radios; /* EV_RADIOS */
 	size_t radios_len;
-	bool on_battery; /* EV_NETWORK */
-	bool room_low;   /* EV_ROOM: nothing more is taken from others until it is enough again */
+	enum power power; /* EV_NETWORK */
+	bool room_low;    /* EV_ROOM: nothing more is taken from others until it is enough again */
 	const struct request *request;
 };
 

@@ -7,7 +7,9 @@
  *                      longest ago comes next, and the time of one for whom a message waits counts four
  *                      times, so that these come first and nobody waits for ever
  *     who listens      who has an open contact that is not silent and not linked, or shows a code
- *     when             always; on battery for 3 s, then not for U(10,14) s, unless a person waits for it
+ *     when             always; on battery for 3 s, then not for U(10,14) s; on low battery for 1 s, then
+ *                      not for U(12,16) s, and every second turn of calls is left out; unless a person
+ *                      waits for it
  *     who is answered  hearing.c
  *
  * The pause on battery differs each time, so that a caller's turns and our listening cannot
@@ -25,10 +27,17 @@
 
 enum { TURN_LOW_MS = 800, TURN_HIGH_MS = 1200 };
 enum { WAITING_WEIGHT = 4 };
-enum { LISTEN_S = 3, PAUSE_LOW_S = 10, PAUSE_HIGH_S = 14 };
 enum { RUNNING_MAX = RADIOS_MAX * ADVERTS_AT_ONCE };
 enum { ADVERT_EFFECT_LEN = ADVERT_LEN + 1 }; /* and the PSM */
 #define MS_US UINT64_C(1000)
+
+/* Seconds. */
+static const struct {
+	uint64_t listen, pause_low, pause_high;
+} windows[] = {
+	[POWER_BATTERY] = { 3, 10, 14 },
+	[POWER_LOW] = { 1, 12, 16 },
+};
 
 static_assert((int)ADVERTS_KEPT_MAX >= (int)RUNNING_MAX, "those that run are in the ring");
 
@@ -85,6 +94,12 @@ void radio_changed(struct node *n, const struct radio *radios, size_t len)
 		if (recent(s, i)->runs && !radio_is_there(n, recent(s, i)->interface))
 			end_advert(n, recent(s, i));
 	session_network_changed(n);
+}
+
+/* A person sits before the screen until somebody is found: nothing is saved then. */
+static bool somebody_waits(const struct node *n)
+{
+	return n->finder.look_until_us != 0 || meeting_waits_for_call(n) || meeting_calls_under(n) != NULL;
 }
 
 /* ---- Calling --------------------------------------------------------------- */
@@ -210,7 +225,7 @@ static void take_turn(struct node *n, const struct radio *radio)
 {
 	struct radio_state *s = &n->radio;
 	const struct sym_key *code = meeting_calls_under(n);
-	unsigned room = MIN(radio->adverts, (uint8_t)ADVERTS_AT_ONCE);
+	unsigned room = s->rests ? 0 : MIN(radio->adverts, (uint8_t)ADVERTS_AT_ONCE);
 
 	for (size_t i = 0; i < recent_len(s); i++)
 		if (recent(s, i)->runs && recent(s, i)->interface == radio->interface)
@@ -235,6 +250,8 @@ static void take_turns(struct node *n)
 		n->fx->failed = true;
 		return;
 	}
+	s->rests = n->finder.power == POWER_LOW && !somebody_waits(n) && s->next_turn_us != NEVER_US &&
+	           !s->rests;
 	for (size_t i = 0; i < s->radios_len; i++)
 		if (s->radios[i].adverts > 0)
 			take_turn(n, &s->radios[i]);
@@ -297,22 +314,23 @@ static void scan_for_a_while(struct node *n)
 {
 	struct radio_state *s = &n->radio;
 	const bool on = s->next_scan_us == NEVER_US || !s->scans;
+	const uint64_t pause_low = windows[n->finder.power].pause_low;
+	const uint64_t pause_high = windows[n->finder.power].pause_high;
 
 	if (s->next_scan_us != NEVER_US && n->now_us < s->next_scan_us)
 		return;
 	scan(n, on);
 	s->next_scan_us =
-	        n->now_us + (on ? LISTEN_S * SECOND_US
-	                        : random_between(n->rng, PAUSE_LOW_S * SECOND_US, PAUSE_HIGH_S * SECOND_US));
+	        n->now_us + (on ? windows[n->finder.power].listen * SECOND_US
+	                        : random_between(n->rng, pause_low * SECOND_US, pause_high * SECOND_US));
 }
 
 static void listen(struct node *n)
 {
 	struct radio_state *s = &n->radio;
 	const bool wanted = s->radios_len > 0 && anybody_may_call(n);
-	const bool somebody_waits = meeting_waits_for_call(n) || n->finder.look_until_us != 0;
 
-	if (wanted && n->finder.on_battery && !somebody_waits) {
+	if (wanted && n->finder.power != POWER_MAINS && !somebody_waits(n)) {
 		scan_for_a_while(n);
 		return;
 	}

@@ -56,6 +56,7 @@ struct radio_state {
 	uint64_t turn;         /* counts the adapters' turns */
 	uint64_t next_turn_us; /* NEVER_US: nobody is called */
 	bool scans;
+	bool rests;            /* on low battery: nobody is called in this turn */
 	uint64_t next_scan_us; /* on battery: when it begins or ends */
 	struct hearing hearing;
 };
@@ -63,7 +64,7 @@ struct radio_state {
 struct finder {
 	struct address locals[LOCALS_MAX];
 	size_t locals_len;
-	bool on_battery;
+	enum power power;
 	uint64_t next_call_us, called_us;      /* the next round of calls; the last one, 0: none */
 	size_t turn;                           /* whose entries go first when a round cannot hold all */
 	struct own_call calls[CALLS_KEPT_MAX]; /* a ring */

@@ -692,11 +692,11 @@ static void on_battery_calls_are_fewer(void **state)
 	world_network(w, 1, false);
 	world_mode(w, 0, 1, MODE_CALL);
 	assert_in_range(calls_within(w, 0, 3000), 3000 / 12, 3000 / 8);
-	ev.on_battery = true;
+	ev.power = POWER_BATTERY;
 	world_event(w, 0, &ev);
 	world_run(w, S(12));
 	assert_in_range(calls_within(w, 0, 3000), 3000 / 35, 3000 / 25);
-	ev.on_battery = false;
+	ev.power = POWER_MAINS;
 	world_event(w, 0, &ev);
 	world_run(w, S(35));
 	assert_in_range(calls_within(w, 0, 3000), 3000 / 12, 3000 / 8);

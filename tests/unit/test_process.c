@@ -208,29 +208,29 @@ static void a_battery_that_runs_down_is_seen(void **state)
 
 	(void)state;
 	snprintf(supply, sizeof(supply), "%s/BAT", folder);
-	assert_false(power_on_battery(supply)); /* there is no such folder */
+	assert_int_equal(power_now(supply), POWER_MAINS); /* there is no such folder */
 	assert_int_equal(mkdir(supply, 0700), 0);
-	assert_false(power_on_battery(folder));
+	assert_int_equal(power_now(folder), POWER_MAINS);
 	writes("type", "Mains\n");
-	assert_false(power_on_battery(folder));
+	assert_int_equal(power_now(folder), POWER_MAINS);
 	writes("type", "Battery\n");
-	assert_false(power_on_battery(folder));
+	assert_int_equal(power_now(folder), POWER_MAINS);
 	writes("status", "");
-	assert_false(power_on_battery(folder));
+	assert_int_equal(power_now(folder), POWER_MAINS);
 	writes("status", "Charging\n");
-	assert_false(power_on_battery(folder));
+	assert_int_equal(power_now(folder), POWER_MAINS);
 	writes("status", "Discharging\n");
-	assert_true(power_on_battery(folder));
+	assert_int_equal(power_now(folder), POWER_BATTERY);
 	writes("scope", "System\n");
-	assert_true(power_on_battery(folder));
+	assert_int_equal(power_now(folder), POWER_BATTERY);
 	writes("scope", "Device\n"); /* a mouse's */
-	assert_false(power_on_battery(folder));
+	assert_int_equal(power_now(folder), POWER_MAINS);
 	memset(long_one, '/',
 	       sizeof(long_one)); /* the same folder, by a name that leaves no room for a file's */
 	memcpy(long_one, folder, strlen(folder));
 	long_one[4090] = '\0';
 	writes("scope", NULL);
-	assert_false(power_on_battery(long_one));
+	assert_int_equal(power_now(long_one), POWER_MAINS);
 	writes("type", NULL);
 	writes("status", NULL);
 	assert_int_equal(rmdir(supply), 0);

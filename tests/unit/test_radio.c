@@ -322,7 +322,7 @@ static void look_calls_everybody_for_two_minutes(void **state)
 static void on_battery_it_listens_now_and_then(void **state)
 {
 	struct world *w = two(9, false);
-	struct event battery = { .kind = EV_NETWORK, .on_battery = true };
+	struct event battery = { .kind = EV_NETWORK, .power = POWER_BATTERY };
 	unsigned on = 0, changes = 0;
 	bool was = true;
 
@@ -342,6 +342,75 @@ static void on_battery_it_listens_now_and_then(void **state)
 	for (unsigned t = 0; t < 1000; t++) {
 		world_run(w, S(1) / 10);
 		assert_true(w->nodes[0].scans);
+	}
+	world_free(w);
+}
+
+/* The table of PROTOCOL section 9: seconds of an hour in which a node calls, and in which another listens. */
+static void radio_time_of_an_hour(void **state)
+{
+	static const struct {
+		enum power power;
+		unsigned calls_low, calls_high, listens_low, listens_high;
+	} rows[] = {
+		{ POWER_MAINS, 3600, 3600, 3600, 3600 },
+		{ POWER_BATTERY, 3600, 3600, 675, 771 },
+		{ POWER_LOW, 1750, 1850, 212, 277 },
+	};
+
+	(void)state;
+	for (size_t row = 0; row < COUNT_OF(rows); row++) {
+		struct world *w = two(40 + row, false);
+		struct event power = { .kind = EV_NETWORK, .power = rows[row].power };
+		unsigned calls = 0, listens = 0;
+
+		w->far = true;
+		world_mode(w, 0, 1, MODE_CALL);
+		for (size_t i = 0; i < 2; i++)
+			world_event(w, i, &power);
+		for (unsigned t = 0; t < 36000; t++) {
+			world_run(w, S(1) / 10);
+			calls += w->nodes[0].adverts_len > 0;
+			listens += w->nodes[1].scans;
+		}
+		print_message("# power %u: calls %u s, listens %u s\n", rows[row].power, calls / 10,
+		              listens / 10);
+		assert_in_range(calls / 10, rows[row].calls_low, rows[row].calls_high);
+		assert_in_range(listens / 10, rows[row].listens_low, rows[row].listens_high);
+		world_free(w);
+	}
+}
+
+static void low_battery_delays_and_no_more(void **state)
+{
+	struct event low = { .kind = EV_NETWORK, .power = POWER_LOW };
+
+	(void)state;
+	for (uint64_t seed = 50; seed < 60; seed++) {
+		struct world *w = two(seed, false);
+
+		for (size_t i = 0; i < 2; i++)
+			world_event(w, i, &low);
+		world_mode(w, 0, 1, MODE_CALL);
+		assert_int_equal(w->nodes[0].adverts_len, 1); /* the first turn is not left out */
+		world_run(w, S(120));
+		assert_true(world_linked(w, 0, 1));
+		world_free(w);
+	}
+}
+
+static void who_looks_saves_nothing(void **state)
+{
+	struct world *w = two(60, false);
+	struct event low = { .kind = EV_NETWORK, .power = POWER_LOW };
+
+	(void)state;
+	w->far = true;
+	world_event(w, 0, &low);
+	world_ask(w, 0, &(struct request){ .kind = REQ_LOOK, .flag = true });
+	for (unsigned t = 0; t < 1000; t++) {
+		world_run(w, S(1) / 10);
+		assert_true(w->nodes[0].scans && w->nodes[0].adverts_len > 0);
 	}
 	world_free(w);
 }
@@ -526,6 +595,9 @@ int main(void)
 		cmocka_unit_test(everything_stops),
 		cmocka_unit_test(look_calls_everybody_for_two_minutes),
 		cmocka_unit_test(on_battery_it_listens_now_and_then),
+		cmocka_unit_test(radio_time_of_an_hour),
+		cmocka_unit_test(low_battery_delays_and_no_more),
+		cmocka_unit_test(who_looks_saves_nothing),
 		cmocka_unit_test(nothing_of_a_stranger_is_answered),
 		cmocka_unit_test(a_call_counts_once_however_many_came),
 		cmocka_unit_test(strangers_channels_are_closed),

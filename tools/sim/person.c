@@ -102,7 +102,7 @@ static void tell_network(struct world *w, struct person *p)
 		.kind = EV_NETWORK,
 		.locals = &p->address,
 		.locals_len = p->wifi && p->online && p->place != NET_NOWHERE,
-		.on_battery = p->on_battery,
+		.power = p->on_battery ? POWER_BATTERY : POWER_MAINS,
 	};
 
 	if (p->node != NULL && p->asleep_until_us == 0)
