@@ -169,7 +169,6 @@ static int renumber(struct node *n, struct contact *c, const struct frame_state 
 		return r;
 	v->sent = MAX(v->sent, peer->stored);
 	v->handed = v->sent;
-	v->received = MAX(v->received, peer->sent);
 	v->may_repeat = true;
 	v->repeats = MAX(c->next_position - REPEATS_LOOKED_AT, 0);
 	v->stored_before = v->packed;
@@ -221,12 +220,23 @@ static int reinit_finish(struct node *n, struct contact *c, struct sync *y, cons
 	sodium_memzero(&y->reinit_r.secret, sizeof(y->reinit_r.secret));
 	c->conversation.epoch = y->reinit_epoch;
 	c->conversation_changed = true;
+	y->jump_to = MAX(c->conversation.received, y->peer.sent);
 	drop_outgoing(y, y->out_len);
 	drop_incoming(y);
 	ratchet_cache_deinit(&y->cache);
 	y->reinit = REINIT_DONE;
 	y->say_state = true;
 	return 0;
+}
+
+/* The other side has the new ratchet too: the numbers that it does not use any more are jumped over. Were it
+ * done before, and the session broke, what it has not packed again by then would count as stored. */
+static void jump(struct contact *c, struct sync *y)
+{
+	if (y->jump_to <= c->conversation.received)
+		return;
+	c->conversation.received = y->jump_to;
+	c->conversation_changed = true;
 }
 
 static int reinit_frame(struct node *n, struct contact *c, struct sync *y, const struct sym_key *x,
@@ -325,6 +335,7 @@ static int state_frame(struct node *n, struct contact *c, struct sync *y, const 
 	if (y->reinit == REINIT_BEGUN || f->epoch != c->conversation.epoch ||
 	    f->stored > c->conversation.sent)
 		return 0;
+	jump(c, y);
 	return handed_and_told(n, c, y, f->stored);
 }
 
@@ -501,12 +512,14 @@ uint64_t sync_deadline_us(const struct node *n, const struct contact *c, const s
 
 static int piece_frame(struct node *n, struct contact *c, struct sync *y, const struct frame_piece *f)
 {
-	const uint64_t ahead = f->seq - c->conversation.received;
 	struct incoming *i;
+	uint64_t ahead;
 
 	/* Pieces may overtake the other's state: it has seen ours, and found that it agrees. */
 	if (y->reinit == REINIT_BEGUN)
 		return 0; /* of the old ratchet: what it says is packed again */
+	jump(c, y);
+	ahead = f->seq - c->conversation.received;
 	if (f->seq < c->conversation.received) {
 		/* Stored before; say so again, that word may have been lost with a session. */
 		if (!y->say_stored || y->stored_from > f->seq)

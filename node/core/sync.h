@@ -53,6 +53,8 @@ struct sync {
 	enum reinit_state reinit;
 	bool say_reinit, reinit_acked;
 	uint32_t reinit_epoch;
+	uint64_t jump_to; /* after a re-init: where the other goes on to count, once it has done its part; 0:
+	                     none */
 	struct key_pair reinit_r;
 	bool has_early; /* their R' came before their state */
 	struct frame_reinit early;
