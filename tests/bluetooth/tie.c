@@ -142,18 +142,6 @@ void tie_write(struct tie *t, unsigned n)
 	}
 }
 
-size_t tie_text_len(const struct tie *t, unsigned from, unsigned end)
-{
-	static char text[TIE_LONGEST + 1];
-	size_t len = 0;
-
-	for (; from < end; from++) {
-		text_of(text, t, from);
-		len += strlen(text);
-	}
-	return len;
-}
-
 /* The messages of the other in one part of the conversation: they go on with number next. */
 static unsigned look_at(struct tie *t, const json_t *messages, unsigned next)
 {

@@ -27,8 +27,6 @@ bool tie_is_over(struct tie *t, const char *carrier);
 
 /* n messages more, of a hundred characters; of a thousand two are as long as can be. */
 void tie_write(struct tie *t, unsigned n);
-/* The bytes of what was written, of these numbers. */
-size_t tie_text_len(const struct tie *t, unsigned from, unsigned end);
 /* Waits until everything that both wrote is stored, and reads both conversations: what the other wrote is
  * there, once each and in order. */
 void tie_audit(struct tie *a, struct tie *b);
