@@ -16,9 +16,7 @@
 #include "node/crypto/secrets.h"
 #include "store/contacts.h"
 #include "store/conversations.h"
-#include "store/vault.h"
-
-enum { PASSPHRASE_MAX = 64 };
+#include "tests/system/open_vault.h"
 
 /* As after a pairing with somebody who has gone home since. */
 static int add(struct store *s, struct random *rng, unsigned number)
@@ -71,24 +69,13 @@ static int add_all(struct store *s, unsigned number)
 
 int main(int argc, char **argv)
 {
-	char passphrase[PASSPHRASE_MAX];
 	struct vault_report found;
-	struct vault_guess guess;
-	struct vault *v = NULL;
-	size_t len;
+	struct vault *v;
 	int r;
 
 	if (argc != 3 || sodium_init() < 0)
 		return 2;
-	len = fread(passphrase, 1, sizeof(passphrase), stdin);
-	r = vault_find(&v, disk_posix(), argv[1]);
-	if (r == 0) {
-		vault_guess_for(&guess, v);
-		r = vault_derive(&guess, span_from(passphrase, len));
-		if (r == 0)
-			r = vault_open(v, &guess, random_system(), &found);
-		vault_guess_wipe(&guess);
-	}
+	r = open_vault(&v, argv[1], &found);
 	if (r == 0)
 		r = add_all(vault_store(v), (unsigned)atoi(argv[2]));
 	vault_close(v);

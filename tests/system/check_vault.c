@@ -3,18 +3,15 @@
  *
  *     check_vault HOME < PASSPHRASE      prints what was found; 0: whole, 1: not
  *
- * No node may have it open. The pass-phrase is one of the tests, so that nothing here is shielded.
+ * No node may have it open.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include <sodium.h>
 
-#include "node/crypto/random.h"
 #include "store/stmt.h"
-#include "store/vault.h"
-
-enum { PASSPHRASE_MAX = 1024 };
+#include "tests/system/open_vault.h"
 
 static int print_row(void *whole, int n, char **columns, char **names)
 {
@@ -39,33 +36,16 @@ static bool rows_are_whole(struct store *s)
 	return r == SQLITE_OK && whole;
 }
 
-static int open_vault(struct vault *v, struct vault_report *found)
-{
-	char passphrase[PASSPHRASE_MAX];
-	const size_t len = fread(passphrase, 1, sizeof(passphrase), stdin);
-	struct vault_guess guess;
-	int r;
-
-	vault_guess_for(&guess, v);
-	r = vault_derive(&guess, span_from(passphrase, len));
-	if (r == 0)
-		r = vault_open(v, &guess, random_system(), found);
-	vault_guess_wipe(&guess);
-	return r;
-}
-
 int main(int argc, char **argv)
 {
 	struct vault_report found = { 0 };
-	struct vault *v = NULL;
+	struct vault *v;
 	bool whole = false;
 	int r;
 
 	if (argc != 2 || sodium_init() < 0)
 		return 2;
-	r = vault_find(&v, disk_posix(), argv[1]);
-	if (r == 0)
-		r = open_vault(v, &found);
+	r = open_vault(&v, argv[1], &found);
 	if (r == 0) {
 		whole = rows_are_whole(vault_store(v)) && !found.damaged;
 		printf("bytes cut %llu%s\n", (unsigned long long)found.log.bytes_cut,

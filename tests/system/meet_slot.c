@@ -10,12 +10,9 @@
 
 #include <sodium.h>
 
-#include "node/crypto/random.h"
 #include "store/contacts.h"
-#include "store/vault.h"
+#include "tests/system/open_vault.h"
 #include "transport/call.h"
-
-enum { PASSPHRASE_MAX = 1024 };
 
 static int print_slot(void *arg, const struct contact_record *record)
 {
@@ -28,25 +25,15 @@ static int print_slot(void *arg, const struct contact_record *record)
 
 int main(int argc, char **argv)
 {
-	char passphrase[PASSPHRASE_MAX];
-	const size_t len = fread(passphrase, 1, sizeof(passphrase), stdin);
 	struct vault_report found;
-	struct vault_guess guess;
-	struct vault *v = NULL;
+	struct vault *v;
 	long long clock;
 	int r;
 
 	if (argc != 3 || sodium_init() < 0)
 		return 2;
 	clock = atoll(argv[2]);
-	r = vault_find(&v, disk_posix(), argv[1]);
-	if (r == 0) {
-		vault_guess_for(&guess, v);
-		r = vault_derive(&guess, span_from(passphrase, len));
-		if (r == 0)
-			r = vault_open(v, &guess, random_system(), &found);
-		vault_guess_wipe(&guess);
-	}
+	r = open_vault(&v, argv[1], &found);
 	if (r == 0)
 		r = contacts_each(vault_store(v), print_slot, &clock);
 	vault_close(v);
