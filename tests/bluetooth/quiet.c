@@ -183,11 +183,7 @@ int main(int argc, char **argv)
 	device_program(argv[1], argv[2]);
 	if (argc > 3)
 		seconds = (unsigned)atoi(argv[3]);
-	device_init(&ana);
-	device_init(&ben);
-	device_start(&ana);
-	device_start(&ben);
-	tie_pair(&a, &b);
+	tie_begin(&a, &b);
 	tie_wait(tie_is_linked, &a, "a link");
 	tie_write(&a, MESSAGES);
 	tie_write(&b, MESSAGES);

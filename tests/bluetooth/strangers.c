@@ -396,11 +396,7 @@ int main(int argc, char **argv)
 		heard_max = MIN((size_t)atoi(argv[3]), (size_t)HEARD_FULL);
 	if (count != NULL && atoi(count) > 2)
 		ben.interfaces = "hci2";
-	device_init(&ana);
-	device_init(&ben);
-	device_start(&ana);
-	device_start(&ben);
-	tie_pair(&a, &b);
+	tie_begin(&a, &b);
 	tie_wait(tie_is_linked, &a, "a link");
 	device_end(&ben, SIGTERM);
 	arrive();

@@ -151,11 +151,7 @@ int main(int argc, char **argv)
 		return 2;
 	device_program(argv[1], argv[2]);
 	messages = argc > 3 ? (unsigned)atoi(argv[3]) : 1000;
-	for (size_t i = 0; i < 2; i++) {
-		device_init(both[i]->at);
-		device_start(both[i]->at);
-	}
-	tie_pair(&a, &b);
+	tie_begin(&a, &b);
 	link_up(&a, &b, device_now_s());
 	for (unsigned round = 0; round < 10; round++) {
 		const double began = device_now_s();

@@ -118,6 +118,15 @@ void tie_pair(struct tie *a, struct tie *b)
 	tie_mode(a, "call");
 }
 
+void tie_begin(struct tie *a, struct tie *b)
+{
+	device_init(a->at);
+	device_start(a->at);
+	device_init(b->at);
+	device_start(b->at);
+	tie_pair(a, b);
+}
+
 static void text_of(char *out, const struct tie *t, unsigned number)
 {
 	const int len = snprintf(out, TIE_LONGEST + 1,

@@ -19,6 +19,8 @@ struct tie {
 
 /* Pairs both by a spoken code over whatever they have; then a calls b. */
 void tie_pair(struct tie *a, struct tie *b);
+/* The same after both have got a vault and a node. */
+void tie_begin(struct tie *a, struct tie *b);
 void tie_mode(struct tie *t, const char *mode);
 /* Waits until it is so, or fails with what. */
 void tie_wait(bool (*is)(struct tie *t), struct tie *t, const char *what);
