@@ -9,7 +9,7 @@
 
 static const char *const files[] = { "type", "status", "capacity", "scope" };
 
-/* A supply says what is not NULL, in the order of files. */
+/* A supply says what is not NULL, in the order of files; of an empty word not even the end of its line. */
 static void supply(const char *folder, const char *name, const char *const said[static COUNT_OF(files)])
 {
 	char path[128];
@@ -25,7 +25,9 @@ static void supply(const char *folder, const char *name, const char *const said[
 			continue;
 		f = fopen(path, "w");
 		assert_non_null(f);
-		fprintf(f, "%s\n", said[i]);
+		fputs(said[i], f);
+		if (said[i][0] != '\0')
+			fputc('\n', f);
 		fclose(f);
 	}
 }
@@ -36,7 +38,14 @@ static void the_batteries_decide(void **state)
 		const char *first[COUNT_OF(files)], *second[COUNT_OF(files)];
 		enum power power;
 	} rows[] = {
+		{ { NULL }, { NULL }, POWER_MAINS },
 		{ { "Mains" }, { NULL }, POWER_MAINS },
+		{ { "Battery" }, { NULL }, POWER_MAINS },
+		{ { "Battery", "" }, { NULL }, POWER_MAINS },
+		{ { "Battery", "Charging" }, { NULL }, POWER_MAINS },
+		{ { "Battery", "Discharging" }, { NULL }, POWER_BATTERY },
+		{ { "Battery", "Discharging", NULL, "System" }, { NULL }, POWER_BATTERY },
+		{ { "Battery", "Discharging", NULL, "Device" }, { NULL }, POWER_MAINS },
 		{ { "Battery", "Charging", "5" }, { "Mains" }, POWER_MAINS },
 		{ { "Battery", "Discharging", "95" }, { "Mains" }, POWER_BATTERY },
 		{ { "Battery", "Discharging", "20" }, { "Mains" }, POWER_BATTERY },
@@ -54,7 +63,8 @@ static void the_batteries_decide(void **state)
 		  POWER_LOW },
 	};
 	static const char *const none[COUNT_OF(files)] = { NULL };
-	char folder[] = "/tmp/flyleaf-power-XXXXXX", path[128];
+	static const char *const runs_down[COUNT_OF(files)] = { "Battery", "Discharging" };
+	char folder[] = "/tmp/flyleaf-power-XXXXXX", path[128], long_one[5000];
 
 	(void)state;
 	assert_int_equal(power_now("/nowhere"), POWER_MAINS);
@@ -65,6 +75,14 @@ static void the_batteries_decide(void **state)
 		supply(folder, "BAT1", rows[i].second);
 		assert_int_equal(power_now(folder), rows[i].power);
 	}
+	/* The same folder, by a name that leaves no room for a file's. */
+	memset(long_one, '/', sizeof(long_one));
+	memcpy(long_one, folder, strlen(folder));
+	long_one[4090] = '\0';
+	supply(folder, "BAT0", runs_down);
+	supply(folder, "BAT1", none);
+	assert_int_equal(power_now(folder), POWER_BATTERY);
+	assert_int_equal(power_now(long_one), POWER_MAINS);
 	for (unsigned i = 0; i < 2; i++) {
 		snprintf(path, sizeof(path), "BAT%u", i);
 		supply(folder, path, none);

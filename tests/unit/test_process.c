@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "node/base/err.h"
-#include "node/power.h"
 #include "store/disk.h"
 #include "tests/failing_calls.h"
 #include "tests/unit/unit.h"
@@ -184,58 +183,6 @@ static void what_is_no_file_is_foreign(void **state)
 	assert_int_not_equal(room, 0);
 }
 
-/* ---- The battery ------------------------------------------------------------- */
-
-static void writes(const char *name, const char *text)
-{
-	char at[96];
-	FILE *f;
-
-	snprintf(at, sizeof(at), "%s/BAT/%s", folder, name);
-	if (text == NULL) {
-		assert_int_equal(unlink(at), 0);
-		return;
-	}
-	f = fopen(at, "w");
-	assert_non_null(f);
-	fputs(text, f);
-	fclose(f);
-}
-
-static void a_battery_that_runs_down_is_seen(void **state)
-{
-	char supply[64], long_one[5000];
-
-	(void)state;
-	snprintf(supply, sizeof(supply), "%s/BAT", folder);
-	assert_int_equal(power_now(supply), POWER_MAINS); /* there is no such folder */
-	assert_int_equal(mkdir(supply, 0700), 0);
-	assert_int_equal(power_now(folder), POWER_MAINS);
-	writes("type", "Mains\n");
-	assert_int_equal(power_now(folder), POWER_MAINS);
-	writes("type", "Battery\n");
-	assert_int_equal(power_now(folder), POWER_MAINS);
-	writes("status", "");
-	assert_int_equal(power_now(folder), POWER_MAINS);
-	writes("status", "Charging\n");
-	assert_int_equal(power_now(folder), POWER_MAINS);
-	writes("status", "Discharging\n");
-	assert_int_equal(power_now(folder), POWER_BATTERY);
-	writes("scope", "System\n");
-	assert_int_equal(power_now(folder), POWER_BATTERY);
-	writes("scope", "Device\n"); /* a mouse's */
-	assert_int_equal(power_now(folder), POWER_MAINS);
-	memset(long_one, '/',
-	       sizeof(long_one)); /* the same folder, by a name that leaves no room for a file's */
-	memcpy(long_one, folder, strlen(folder));
-	long_one[4090] = '\0';
-	writes("scope", NULL);
-	assert_int_equal(power_now(long_one), POWER_MAINS);
-	writes("type", NULL);
-	writes("status", NULL);
-	assert_int_equal(rmdir(supply), 0);
-}
-
 /* ---- The process ------------------------------------------------------------- */
 
 /* Runs it in a child, where this call fails; the child's answer. */
@@ -334,7 +281,6 @@ int main(void)
 		cmocka_unit_test(what_the_disk_refuses_is_told),
 		cmocka_unit_test(a_file_may_be_made_without_its_wish),
 		cmocka_unit_test(what_is_no_file_is_foreign),
-		cmocka_unit_test(a_battery_that_runs_down_is_seen),
 		cmocka_unit_test(what_the_process_lacks_is_told),
 	};
 
