@@ -9,7 +9,6 @@
  */
 #include "node/core/finder.h"
 
-#include <sodium.h>
 #include <stdlib.h>
 
 #include "node/core/hearing.h"

@@ -178,21 +178,8 @@ static void begin_advert(struct node *n, uint32_t interface, uint32_t contact, c
 	call_advert_write(&w, &call);
 }
 
-/* A contact is called under the keys that finder.c calls it under, each in an advert of its own. */
-static bool is_key(const struct contact *c, enum secret_kind kind)
-{
-	switch (kind) {
-	case SECRET_CUR:
-		return true;
-	case SECRET_PREV:
-		return c->record.has_prev && c->record.prev_called;
-	case SECRET_ANCHOR:
-		return c->record.restored;
-	}
-	return false;
-}
-
-/* Advertises for who has waited longest, of those who are not on this adapter yet. False: for nobody. */
+/* Advertises for who has waited longest, of those who are not on this adapter yet; each key of a contact has
+ * an advert of its own. False: for nobody. */
 static bool advertise_next(struct node *n, uint32_t interface)
 {
 	const uint64_t turn = n->radio.turn;
@@ -207,7 +194,7 @@ static bool advertise_next(struct node *n, uint32_t interface)
 			const uint64_t waits =
 			        (turn - c->advertised[kind]) * (c->waiting > 0 ? WAITING_WEIGHT : 1);
 
-			if (!is_key(c, kind) || waits <= longest)
+			if (!contact_calls_under(c, kind) || waits <= longest)
 				continue;
 			longest = waits;
 			who = c;

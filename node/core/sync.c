@@ -34,9 +34,8 @@
 
 enum { PROTOCOL_VERSION = 1 };
 enum { REPEATED = 1 }; /* outcome of take_repeat() */
-enum {
-	REPEATS_LOOKED_AT = 65536
-};                            /* the newest messages only: a contact can ask for a re-init again and again */
+/* The newest messages only: a contact can ask for a re-init again and again. */
+enum { REPEATS_LOOKED_AT = 65536 };
 enum { PACKED_PER_TURN = 8 }; /* envelopes made in one transaction for one contact */
 
 void sync_begin(struct sync *y)
