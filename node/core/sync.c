@@ -614,34 +614,57 @@ static int seal(struct node *n, struct contact *c, struct sync *y, const struct 
 	return 0;
 }
 
-/* Packs the next waiting messages into one envelope. */
-static int pack_one(struct node *n, struct contact *c, struct sync *y)
+/* The next waiting messages, as many as fit into a text of at most limit bytes in buf. */
+static int gather(struct packing *p, struct node *n, struct contact *c, uint8_t *buf, size_t limit)
 {
-	struct conversation_record *v = &c->conversation;
+	const struct conversation_record *v = &c->conversation;
 	const struct text_head head = {
 		.sequence = v->sent,
 		.acknowledged = v->received,
 		.has_previous = v->has_previous,
 		.previous = v->previous,
 	};
+	int r;
+
+	*p = (struct packing){ .end = v->packed };
+	text_begin(&p->text, buf, limit, &head);
+	r = messages_each_own(n->store, c->record.id, v->packed, TEXT_MESSAGES_MAX, pack_message, p);
+	if (r == 0 && p->count < TEXT_MESSAGES_MAX)
+		p->end = c->next_position; /* none of ours is left behind the last one */
+	return MIN(r, 0);
+}
+
+/* Whether more than a quarter of the envelope would be zeros, and there is a smaller one. */
+static bool wastes_room(const struct packing *p)
+{
+	const size_t len = text_len(&p->text), size = envelope_size_for(len);
+
+	return size > ENVELOPE_MIN && len < size - size / 4;
+}
+
+/* Packs the next waiting messages into one envelope: into one that they fill, where there are enough. */
+static int pack_one(struct node *n, struct contact *c, struct sync *y)
+{
 	const size_t room = TEXT_MAX + TEXT_HEAD_MAX;
 	uint8_t *buf = malloc(room);
-	struct packing p = { .end = v->packed };
+	struct packing p;
 	int r;
 
 	if (buf == NULL)
 		return ERR_NOMEM;
-	text_begin(&p.text, buf, TEXT_MAX, &head);
-	r = messages_each_own(n->store, c->record.id, v->packed, TEXT_MESSAGES_MAX, pack_message, &p);
-	if (r == 0 && p.count < TEXT_MESSAGES_MAX)
-		p.end = c->next_position; /* none of ours is left behind the last one */
-	if (r >= 0 && p.count > 0)
+	r = gather(&p, n, c, buf, TEXT_MAX);
+	if (r == 0 && p.count > 1 && wastes_room(&p)) {
+		r = gather(&p, n, c, buf, envelope_text_max(envelope_size_for(text_len(&p.text)) / 4));
+		if (r == 0 && p.count == 0) /* the first one is too long for that */
+			r = gather(&p, n, c, buf, TEXT_MAX);
+	}
+	if (r == 0 && p.count > 0)
 		r = seal(n, c, y, &p, text_end(&p.text));
-	else
-		v->packed = p.end;
+	else if (r == 0)
+		c->conversation.packed = p.end;
 	sodium_memzero(buf, room);
 	free(buf);
-	return MIN(r, 0);
+	return r;
 }
 
 /* An envelope that an earlier session did not bring home. */

@@ -415,6 +415,54 @@ static void who_looks_saves_nothing(void **state)
 	world_free(w);
 }
 
+/* What 100 messages of so many bytes that waited cost on the air, the handshake and the acks with them. */
+static uint64_t cost_of_a_hundred(size_t len)
+{
+	struct world *w = two(61, false);
+	char text[256];
+	uint64_t before, bytes;
+
+	w->far = true;
+	for (unsigned i = 0; i < 100; i++) {
+		memset(text, 'a' + (int)(i % 26), len);
+		text[len] = '\0';
+		world_say(w, 0, 1, text);
+	}
+	before = w->nodes[0].sent_bytes + w->nodes[1].sent_bytes;
+	world_mode(w, 0, 1, MODE_CALL);
+	w->far = false;
+	world_run(w, S(10));
+	assert_true(world_linked(w, 0, 1));
+	bytes = w->nodes[0].sent_bytes + w->nodes[1].sent_bytes - before;
+	world_free(w);
+	print_message("# 100 messages of %zu bytes: %llu bytes\n", len, (unsigned long long)bytes);
+	return bytes;
+}
+
+static void a_hundred_that_waited_cost_little(void **state)
+{
+	(void)state;
+	for (size_t len = 60; len < 256; len += 20)
+		assert_true(cost_of_a_hundred(len) <= 100 * len * 2);
+	assert_true(cost_of_a_hundred(240) <= 100 * 240 * 3 / 2);
+}
+
+/* One that is too long for a smaller envelope goes into a larger one, with those that fit beside it. */
+static void a_long_one_before_short_ones(void **state)
+{
+	struct world *w = two(62, false);
+	static char text[5001];
+
+	(void)state;
+	memset(text, 'x', sizeof(text) - 1);
+	world_say(w, 0, 1, text);
+	world_say(w, 0, 1, "short");
+	world_mode(w, 0, 1, MODE_CALL);
+	world_run(w, S(10));
+	assert_non_null(strstr(world_texts(w, 1, 0, false), "short"));
+	world_free(w);
+}
+
 /* ---- Strangers ------------------------------------------------------------- */
 
 struct heard_adverts {
@@ -598,6 +646,8 @@ int main(void)
 		cmocka_unit_test(radio_time_of_an_hour),
 		cmocka_unit_test(low_battery_delays_and_no_more),
 		cmocka_unit_test(who_looks_saves_nothing),
+		cmocka_unit_test(a_hundred_that_waited_cost_little),
+		cmocka_unit_test(a_long_one_before_short_ones),
 		cmocka_unit_test(nothing_of_a_stranger_is_answered),
 		cmocka_unit_test(a_call_counts_once_however_many_came),
 		cmocka_unit_test(strangers_channels_are_closed),
