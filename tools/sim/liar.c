@@ -177,6 +177,15 @@ static bool may_answer_call(const struct liar *l, const struct person *p, const 
 	return !once && now_us - f->said_us < LIVE_MIN * MINUTE_US;
 }
 
+/* A direct call that came late, when a session has its path already: the node takes it for the session's, and
+ * may still answer it when that has ended. */
+static bool comes_too_late(const struct person *p, const struct frame *f)
+{
+	const struct tie *t = talk_with(p, f->from != NULL ? f->from : f->said_by);
+
+	return !f->radio && !f->linked && t != NULL && t->linked;
+}
+
 bool liar_may_answer(struct liar *l, const struct person *p, const struct frame *f)
 {
 	uint64_t m;
@@ -189,8 +198,8 @@ bool liar_may_answer(struct liar *l, const struct person *p, const struct frame 
 		return f->from != NULL || may_answer_call(l, p, f);
 	m = mark(p, f);
 	again = l->heard[place_of(m)] == m;
-	if (f->from != NULL ||
-	    mark_of(f) == f->said_mark) /* as it was said: a damaged one may come to nothing */
+	if (!comes_too_late(p, f) &&
+	    (f->from != NULL || mark_of(f) == f->said_mark)) /* a damaged one may come to nothing */
 		l->heard[place_of(m)] = m;
 	return f->from != NULL || !again;
 }

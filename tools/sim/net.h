@@ -58,6 +58,7 @@ struct frame {
 	struct address target;
 	struct span bytes;
 	uint8_t ttl;
+	bool linked;  /* who said it was linked with the other just then */
 	bool refused; /* no datagram, but the news that nobody listens where one went */
 	bool again;   /* a stranger's copy (liar.h) of what `said_by` said at said_us, in its name */
 	const struct person *said_by;

@@ -154,6 +154,14 @@ static void close_path(struct world *w, struct person *p, uint32_t id)
 		*path = p->paths[--p->paths_len];
 }
 
+static bool is_linked(const struct world *w, const struct person *p, const struct address *remote)
+{
+	const uint32_t other = net_person(remote);
+	const struct tie *t = other < w->people_len ? talk_with(p, &w->people[other]) : NULL;
+
+	return t != NULL && t->linked;
+}
+
 static void send_over(struct world *w, struct person *p, const struct effect *e, struct span bytes)
 {
 	struct person_path *path = path_of(p, e->path);
@@ -175,7 +183,8 @@ static void send_over(struct world *w, struct person *p, const struct effect *e,
 	                             .port = path->port,
 	                             .target = path->remote,
 	                             .bytes = bytes,
-	                             .ttl = 255 });
+	                             .ttl = 255,
+	                             .linked = is_linked(w, p, &path->remote) });
 }
 
 static void send_call(struct world *w, struct person *p, const struct effect *e, struct span bytes)
