@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "node/crypto/random.h"
+#include "store/sqlite.h"
 #include "tools/sim/disk.h"
 #include "tests/unit/unit.h"
 
@@ -615,9 +616,102 @@ static void what_was_written_over_a_blank_is_not_cut_off(void **state)
 	sim_disk_deinit(&d);
 }
 
+/* --- What SQLite calls --- */
+
+/* Pages come and go whole, within bounds; what the log says reaches SQLite by a name that leads back. */
+static void sqlite_gets_pages_and_no_more_than_there_may_be(void **state)
+{
+	static const int errors[][2] = { { ERR_NOMEM, SQLITE_IOERR_NOMEM },
+		                         { ERR_FULL, SQLITE_FULL },
+		                         { ERR_READONLY, SQLITE_READONLY },
+		                         { ERR_CORRUPT, SQLITE_IOERR_DATA },
+		                         { ERR_IO, SQLITE_IOERR_READ } };
+	const sqlite3_int64 beyond = (sqlite3_int64)PAGELOG_DB_PAGES_MAX * RECORD_PAGE;
+	uint8_t page[RECORD_PAGE], zeros[100] = { 0 };
+	struct sim_disk d;
+	struct pagelog *log;
+	struct pagevfs *v;
+	struct random_seeded rng;
+	sqlite3_vfs *vfs;
+	sqlite3_file *f;
+	sqlite3_int64 size;
+	int reserved = 1;
+
+	(void)state;
+	memset(page, 7, sizeof(page));
+	random_seeded_init(&rng, 3);
+	alone_init(&d, &log);
+	assert_int_equal(pagevfs_new(&v, log, &rng.base), 0);
+	vfs = sqlite3_vfs_find(pagevfs_name(v));
+	f = calloc(1, (size_t)vfs->szOsFile);
+	assert_int_equal(vfs->xOpen(vfs, "x", f, SQLITE_OPEN_MAIN_JOURNAL, NULL), SQLITE_CANTOPEN);
+	assert_int_equal(vfs->xOpen(vfs, "x", f, SQLITE_OPEN_MAIN_DB, NULL), SQLITE_OK);
+	assert_int_equal(f->pMethods->xSectorSize(f), RECORD_PAGE);
+	assert_int_equal(f->pMethods->xCheckReservedLock(f, &reserved), SQLITE_OK);
+	assert_int_equal(reserved, 0); /* by nobody */
+	assert_int_equal(f->pMethods->xWrite(f, page, 512, 0), SQLITE_IOERR_WRITE);
+	assert_int_equal(f->pMethods->xWrite(f, page, RECORD_PAGE, 512), SQLITE_IOERR_WRITE);
+	assert_int_equal(f->pMethods->xWrite(f, page, RECORD_PAGE, beyond), SQLITE_FULL);
+	assert_int_equal(f->pMethods->xTruncate(f, beyond + 1), SQLITE_FULL);
+	assert_int_equal(f->pMethods->xFileSize(f, &size), SQLITE_OK);
+	assert_int_equal(size, 0);
+	assert_int_equal(f->pMethods->xWrite(f, page, RECORD_PAGE, 0), SQLITE_OK);
+	assert_int_equal(f->pMethods->xWrite(f, page, RECORD_PAGE, RECORD_PAGE), SQLITE_OK);
+	assert_int_equal(f->pMethods->xSync(f, 0), SQLITE_OK);
+	for (size_t i = 0; i < COUNT_OF(errors); i++) {
+		sim_disk_fail(&d, &(struct sim_disk_fault){
+		                          .at = 1, .kinds = BIT(SIM_DISK_READ), .with = errors[i][0] });
+		memset(page, 9, sizeof(page));
+		assert_int_equal(f->pMethods->xRead(f, page, 100, 24), errors[i][1]);
+		assert_memory_equal(page, zeros, 100); /* nothing of what was asked for, and nothing old */
+		assert_int_equal(sqlite_err(errors[i][1]), errors[i][0]);
+		sim_disk_mend(&d);
+	}
+	assert_int_equal(f->pMethods->xTruncate(f, 1), SQLITE_OK);
+	assert_int_equal(f->pMethods->xFileSize(f, &size), SQLITE_OK);
+	assert_int_equal(size, RECORD_PAGE);
+	f->pMethods->xClose(f);
+	free(f);
+	pagevfs_free(v);
+	pagelog_unmount(log);
+	sim_disk_deinit(&d);
+}
+
+/* No clock, no sleep, no file beside the one, and no randomness but what was handed in. */
+static void sqlite_has_nothing_of_the_system(void **state)
+{
+	struct sim_disk d;
+	struct pagelog *log;
+	struct pagevfs *v;
+	struct random_seeded rng, twin;
+	sqlite3_vfs *vfs;
+	uint8_t ours[32], drawn[32];
+	double days = 0;
+
+	(void)state;
+	random_seeded_init(&rng, 3);
+	random_seeded_init(&twin, 3);
+	alone_init(&d, &log);
+	assert_int_equal(pagevfs_new(&v, log, &rng.base), 0);
+	vfs = sqlite3_vfs_find(pagevfs_name(v));
+	assert_int_equal(vfs->xDelete(vfs, "v/0", 1), SQLITE_IOERR_DELETE_NOENT);
+	assert_true(sim_disk_find(&d, "v/0", NULL));
+	assert_int_equal(vfs->xRandomness(vfs, sizeof(drawn), (char *)drawn), sizeof(drawn));
+	random_bytes(&twin.base, ours, sizeof(ours));
+	assert_memory_equal(ours, drawn, sizeof(ours));
+	assert_int_equal(vfs->xSleep(vfs, 1000000000), 1000000000);
+	assert_int_equal(vfs->xCurrentTime(vfs, &days), SQLITE_OK);
+	assert_true(days == 2440587.5);
+	pagevfs_free(v);
+	pagelog_unmount(log);
+	sim_disk_deinit(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sqlite_gets_pages_and_no_more_than_there_may_be),
+		cmocka_unit_test(sqlite_has_nothing_of_the_system),
 		cmocka_unit_test(a_commit_of_many_parts_is_one),
 		cmocka_unit_test(pages_that_were_cut_come_back_as_zeros),
 		cmocka_unit_test(damage_is_told_and_never_read),

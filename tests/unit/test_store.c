@@ -4,8 +4,10 @@
 #include "tests/unit/rows.h"
 
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "store/pagevfs.h"
 #include "store/schema.h"
 #include "store/sqlite.h"
 
@@ -397,10 +399,103 @@ static void an_old_ratchet_leaves_nothing(void **state)
 	}
 }
 
+/* ---- SQLite ----------------------------------------------------------------- */
+
+/* What SQLite began in another way would keep pages in memory that nobody wipes. */
+static void what_sqlite_began_by_itself_is_refused(void **state)
+{
+	const pid_t child = fork();
+	int status;
+
+	(void)state;
+	if (child == 0) {
+		struct store *s = NULL;
+		struct pagevfs *v = NULL;
+
+		exit(sqlite3_initialize() != SQLITE_OK || sqlite_setup() != ERR_SYSTEM ||
+		     store_open(&s, NULL, ":memory:") != ERR_SYSTEM ||
+		     pagevfs_new(&v, NULL, NULL) != ERR_SYSTEM);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+static void each_code_of_sqlite_is_an_error_of_ours(void **state)
+{
+	static const int table[][2] = {
+		{ SQLITE_OK, 0 },
+		{ SQLITE_ROW, 0 },
+		{ SQLITE_DONE, 0 },
+		{ SQLITE_NOMEM, ERR_NOMEM },
+		{ SQLITE_IOERR_NOMEM, ERR_NOMEM },
+		{ SQLITE_IOERR_WRITE, ERR_IO },
+		{ SQLITE_IOERR_CORRUPTFS, ERR_CORRUPT },
+		{ SQLITE_IOERR_DATA, ERR_CORRUPT },
+		{ SQLITE_CORRUPT, ERR_CORRUPT },
+		{ SQLITE_NOTADB, ERR_CORRUPT },
+		{ SQLITE_CONSTRAINT_CHECK, ERR_CORRUPT },
+		{ SQLITE_CONSTRAINT_PRIMARYKEY, ERR_EXISTS },
+		{ SQLITE_CONSTRAINT_ROWID, ERR_EXISTS },
+		{ SQLITE_CONSTRAINT_UNIQUE, ERR_EXISTS },
+		{ SQLITE_CONSTRAINT_FOREIGNKEY, ERR_ABSENT },
+		{ SQLITE_CANTOPEN, ERR_ABSENT },
+		{ SQLITE_FULL, ERR_FULL },
+		{ SQLITE_READONLY, ERR_READONLY },
+		{ SQLITE_PERM, ERR_READONLY },
+		{ SQLITE_BUSY, ERR_BUSY },
+		{ SQLITE_LOCKED, ERR_BUSY },
+		{ SQLITE_MISUSE, ERR_SYSTEM },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(table); i++)
+		assert_int_equal(sqlite_err(table[i][0]), table[i][1]);
+}
+
+static void memory_that_shrinks_or_grows_keeps_its_bytes(void **state)
+{
+	static const int sizes[] = { 900, 400, 8000, 10 }; /* kept, moved, moved, moved */
+	uint8_t *p = sqlite3_malloc(1000);
+
+	(void)state;
+	memset(p, 0x5a, 1000);
+	for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+		p = sqlite3_realloc(p, sizes[i]);
+		assert_non_null(p);
+		for (size_t at = 0; at < (size_t)MIN(sizes[i], 400); at++)
+			assert_int_equal(p[at], 0x5a);
+	}
+	sqlite3_free(p);
+}
+
+/* A stored envelope that is larger than any may be is damage, and nothing is written beyond the buffer. */
+static void an_envelope_is_never_larger_than_its_buffer(void **state)
+{
+	struct store *s = rows_open();
+	struct contact_record c = rows_contact(1);
+	uint8_t sealed[100] = { 1 }, buf[100] = { 0 };
+	size_t len = 0;
+
+	(void)state;
+	assert_int_equal(store_begin(s), 0);
+	assert_int_equal(contacts_add(s, &c), 0);
+	assert_int_equal(envelopes_add(s, c.id, 0, 0, 1, SPAN(sealed)), 0);
+	assert_int_equal(store_commit(s), 0);
+	assert_int_equal(envelopes_read(s, c.id, 0, buf, sizeof(buf) - 1, &len), ERR_CORRUPT);
+	assert_int_equal(buf[0], 0);
+	assert_int_equal(envelopes_read(s, c.id, 0, buf, sizeof(buf), &len), 0);
+	assert_int_equal(len, sizeof(sealed));
+	store_close(s);
+}
+
 int main(void)
 {
 #define WITH_FILE(test) cmocka_unit_test_setup_teardown(test, make_file, remove_file)
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_sqlite_began_by_itself_is_refused), /* before anything else begins it */
+		cmocka_unit_test(each_code_of_sqlite_is_an_error_of_ours),
+		WITH_FILE(memory_that_shrinks_or_grows_keeps_its_bytes),
+		WITH_FILE(an_envelope_is_never_larger_than_its_buffer),
 		WITH_FILE(a_turn_costs_one_sync_and_an_idle_one_none),
 		WITH_FILE(what_was_committed_is_there_again),
 		WITH_FILE(after_a_failed_commit_nothing_works_but_closing),

@@ -12,6 +12,7 @@
 
 #include "node/crypto/random.h"
 #include "store/vault.h"
+#include "tests/failing_memory.h"
 
 static char home[] = "/tmp/flyleaf-vault-XXXXXX";
 static struct random_seeded seeded;
@@ -355,6 +356,78 @@ static void what_is_no_vault_is_told(void **state)
 	assert_int_equal(vault_find(&v, disk_posix(), home), VAULT_FOREIGN);
 }
 
+static void a_home_that_cannot_be_is_told(void **state)
+{
+	static char longest[DISK_PATH_MAX + 1];
+	struct vault *v = NULL;
+	struct vault_guess g;
+
+	(void)state;
+	memset(longest, 'x', sizeof(longest) - 1);
+	vault_guess_new(&g, SLOTS_64_MIB, rng);
+	derive(&g, "red kettle");
+	assert_int_equal(vault_create(disk_posix(), longest, SLOTS_PLACES_OWN, &g, rng), ERR_SYSTEM);
+	assert_int_equal(vault_find(&v, disk_posix(), longest), ERR_SYSTEM);
+	assert_int_equal(vault_create(disk_posix(), "/proc/nothing/home", SLOTS_PLACES_OWN, &g, rng),
+	                 ERR_ABSENT);
+	assert_null(v);
+	vault_guess_wipe(&g);
+}
+
+/* The pass-phrase is right, and the log of its notebook is gone. */
+static void a_notebook_without_its_log_is_told(void **state)
+{
+	struct vault_report report;
+	struct vault *v;
+	char path[256];
+
+	(void)state;
+	create("red kettle");
+	for (unsigned i = 0; i < SLOTS_PLACES_OWN; i++) {
+		in_home(path, i == 0 ? "0" : "1");
+		(void)unlink(path);
+	}
+	v = find();
+	assert_true(try_open(v, "red kettle", &report) < 0);
+	assert_null(vault_store(v)); /* and may be tried again */
+	assert_true(try_open(v, "red kettle", &report) < 0);
+	vault_close(v);
+}
+
+/* Memory that is short opens nothing, leaks nothing, and is no reason not to try again. */
+static void memory_is_short_while_a_notebook_opens(void **state)
+{
+	struct vault_report report;
+	struct vault *v = NULL;
+	bool failed = true;
+
+	(void)state;
+	create("red kettle");
+	failing_memory_arm(1, false);
+	assert_int_equal(vault_find(&v, disk_posix(), home), ERR_NOMEM);
+	failing_memory.armed = false;
+	v = find();
+	for (uint64_t at = 1; failed; at++) {
+		struct vault_guess g;
+		int r;
+
+		vault_guess_for(&g, v);
+		derive(&g, "red kettle");
+		failing_memory_arm(at, false);
+		r = vault_open(v, &g, rng, &report);
+		failed = failing_memory.seen >= at;
+		failing_memory.armed = false;
+		vault_guess_wipe(&g);
+		if (r == 0)
+			vault_forget(v); /* SQLite does without some */
+		else
+			assert_int_equal(r, ERR_NOMEM);
+		assert_true(failed || r == 0);
+	}
+	assert_int_equal(try_open(v, "red kettle", &report), 0);
+	vault_close(v);
+}
+
 int main(void)
 {
 #define IN_HOME(test) cmocka_unit_test_setup_teardown(test, make_home, remove_home)
@@ -366,6 +439,9 @@ int main(void)
 		IN_HOME(a_wiped_notebook_never_opens_again),
 		IN_HOME(room_is_kept_for_the_person_and_for_a_compaction),
 		IN_HOME(what_is_no_vault_is_told),
+		cmocka_unit_test(a_home_that_cannot_be_is_told),
+		IN_HOME(a_notebook_without_its_log_is_told),
+		IN_HOME(memory_is_short_while_a_notebook_opens),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
