@@ -16,6 +16,10 @@
  * bluetoothd takes that since 5.48. A property names no type of address (PROTOCOL section 9 needs it): it
  * comes with a new device, is remembered for those that send advertisements of our shape, and is asked for
  * otherwise.
+ *
+ * bluetoothd before 5.73, that of Debian 12 too, crashes when an advertisement ends, or its owner leaves the
+ * bus, while a change of it is on its way to the controller, and nothing says when it has arrived. An
+ * advertisement therefore ends a while after its last change, and the end of the carrier waits for that.
  */
 #include "transport/bluez.h"
 
@@ -38,6 +42,7 @@ enum {
 	OWNER_MAX = 64,
 	PATH_MAX_LEN = 32, /* of an object of ours, and of an adapter */
 	STEADY_MS = 60000, /* what lasted so long and ended is tried again quickly */
+	SETTLE_MS = 500,   /* a change has arrived: 2 to 20 ms in a machine that is emulated */
 };
 
 /* A pause that doubles with each failure in a row. */
@@ -57,6 +62,7 @@ struct advert {
 	bool wanted;
 	uint8_t bytes[ADVERT_LEN];
 	uint8_t told[ADVERT_LEN]; /* what bluetoothd has read, or will */
+	uint64_t settled_ms;      /* the last change has arrived */
 	char path[PATH_MAX_LEN];
 };
 
@@ -178,19 +184,24 @@ static void adapter_rest(struct adapter *a)
 	drop_slot(&a->call);
 	a->scan = OFF;
 	a->scan_patience = a->advert_patience = (struct patience){ 0 };
-	for (size_t i = 0; i < COUNT_OF(a->adverts); i++) {
-		advert_end(&a->adverts[i]);
+	for (size_t i = 0; i < COUNT_OF(a->adverts); i++)
 		a->adverts[i].wanted = false;
-	}
+}
+
+/* It is not there any more, nor what it advertised. */
+static void adapter_forget(struct adapter *a)
+{
+	adapter_rest(a);
+	for (size_t i = 0; i < COUNT_OF(a->adverts); i++)
+		advert_end(&a->adverts[i]);
+	a->present = false;
 }
 
 static void owner_forget(struct bluez *b)
 {
 	b->owner[0] = '\0';
-	for (size_t i = 0; i < COUNT_OF(b->adapters); i++) {
-		adapter_rest(&b->adapters[i]);
-		b->adapters[i].present = false;
-	}
+	for (size_t i = 0; i < COUNT_OF(b->adapters); i++)
+		adapter_forget(&b->adapters[i]);
 	drop_slot(&b->list_call);
 	for (size_t i = 0; i < COUNT_OF(b->matches); i++)
 		drop_slot(&b->matches[i]);
@@ -427,8 +438,7 @@ static int on_removed(sd_bus_message *m, void *data, sd_bus_error *error)
 		return 0;
 	while (sd_bus_message_read(m, "s", &text) > 0)
 		if (strcmp(text, ADAPTER) == 0) {
-			adapter_rest(a);
-			a->present = false;
+			adapter_forget(a);
 		} else if (strcmp(text, ADVERTISER) == 0) {
 			a->said.adverts = 0;
 		}
@@ -608,6 +618,7 @@ static void advert_begin(struct advert *ad)
 		return;
 	}
 	memcpy(ad->told, ad->bytes, sizeof(ad->told));
+	ad->settled_ms = 0;
 	ad->step = BEGINNING;
 }
 
@@ -616,11 +627,13 @@ static void reconcile_advert(struct advert *ad)
 	struct adapter *const a = ad->adapter;
 
 	if (!ad->wanted) {
-		advert_end(ad);
+		if (uv_now(a->bluez->loop) >= ad->settled_ms)
+			advert_end(ad);
 	} else if (ad->step == OFF && is_due(a->bluez, &a->advert_patience)) {
 		advert_begin(ad);
 	} else if (ad->step == ON && memcmp(ad->told, ad->bytes, sizeof(ad->told)) != 0) {
 		memcpy(ad->told, ad->bytes, sizeof(ad->told));
+		ad->settled_ms = uv_now(a->bluez->loop) + SETTLE_MS;
 		(void)sd_bus_emit_properties_changed(bus_of(a->bluez), ad->path, ADVERTISEMENT, "ServiceData",
 		                                     NULL);
 	}
@@ -758,6 +771,12 @@ static bool connection_wait(struct connection *c)
 	                     on_poll) == 0;
 }
 
+static void tell_changed(struct bluez *b)
+{
+	if (!b->closing)
+		b->callbacks.changed(b->arg);
+}
+
 static void drive(struct connection *c)
 {
 	struct bluez *const b = c->bluez;
@@ -768,7 +787,7 @@ static void drive(struct connection *c)
 	if (r < 0)
 		disconnect(b);
 	reconcile(b);
-	b->callbacks.changed(b->arg);
+	tell_changed(b);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -816,7 +835,7 @@ static void connect_bus(struct bluez *b)
 
 static void reconcile_owner(struct bluez *b)
 {
-	if (!b->listed && b->list_call == NULL && is_due(b, &b->list_patience) &&
+	if (!b->closing && !b->listed && b->list_call == NULL && is_due(b, &b->list_patience) &&
 	    sd_bus_call_method_async(bus_of(b), &b->list_call, b->owner, "/", MANAGER, "GetManagedObjects",
 	                             on_objects, b, NULL) < 0)
 		failed(b, &b->list_patience);
@@ -827,9 +846,10 @@ static void reconcile_owner(struct bluez *b)
 	for (size_t i = 0; i < COUNT_OF(b->adapters); i++) {
 		struct adapter *const a = &b->adapters[i];
 
-		if (!a->present || !bluez_adapter_is_usable(&a->said))
+		if (!a->present)
 			continue;
-		reconcile_scan(a);
+		if (bluez_adapter_is_usable(&a->said))
+			reconcile_scan(a);
 		for (size_t j = 0; j < COUNT_OF(a->adverts); j++)
 			reconcile_advert(&a->adverts[j]);
 	}
@@ -840,7 +860,15 @@ static void on_retry(uv_timer_t *timer)
 	struct bluez *const b = timer->data;
 
 	reconcile(b);
-	b->callbacks.changed(b->arg);
+	tell_changed(b);
+}
+
+/* What is not wanted any more and has not settled. */
+static void sooner_settled(uint64_t *due_ms, const struct adapter *a)
+{
+	for (size_t i = 0; i < COUNT_OF(a->adverts); i++)
+		if (a->adverts[i].step != OFF && !a->adverts[i].wanted)
+			*due_ms = MIN(*due_ms, a->adverts[i].settled_ms);
 }
 
 /* Whatever waits for the end of a pause. What waits for nothing else is not late, and needs no timer. */
@@ -855,24 +883,46 @@ static void wait_for_pauses(struct bluez *b)
 	for (size_t i = 0; i < COUNT_OF(b->adapters); i++) {
 		sooner(&due_ms, now_ms, &b->adapters[i].scan_patience);
 		sooner(&due_ms, now_ms, &b->adapters[i].advert_patience);
+		sooner_settled(&due_ms, &b->adapters[i]);
 	}
 	if (due_ms == UINT64_MAX)
 		uv_timer_stop(&b->retry);
 	else
-		uv_timer_start(&b->retry, on_retry, due_ms - now_ms, 0);
+		uv_timer_start(&b->retry, on_retry, due_ms > now_ms ? due_ms - now_ms : 0, 0);
+}
+
+static bool is_advertising(const struct bluez *b)
+{
+	for (size_t i = 0; i < COUNT_OF(b->adapters); i++)
+		for (size_t j = 0; j < COUNT_OF(b->adapters[i].adverts); j++)
+			if (b->adapters[i].adverts[j].step != OFF)
+				return true;
+	return false;
+}
+
+static void retry_closed(uv_handle_t *handle)
+{
+	struct bluez *const b = handle->data;
+
+	b->handles--;
+	finish_closing(b);
 }
 
 static void reconcile(struct bluez *b)
 {
-	if (b->closing)
+	if (uv_is_closing((uv_handle_t *)&b->retry))
 		return;
-	if (b->connection == NULL && is_due(b, &b->connect_patience))
+	if (b->connection == NULL && !b->closing && is_due(b, &b->connect_patience))
 		connect_bus(b);
 	if (b->connection != NULL && b->owner[0] != '\0')
 		reconcile_owner(b);
 	if (b->connection != NULL && !connection_wait(b->connection))
 		disconnect(b);
 	wait_for_pauses(b);
+	if (b->closing && !is_advertising(b)) {
+		disconnect(b);
+		uv_close((uv_handle_t *)&b->retry, retry_closed);
+	}
 }
 
 bool bluez_is_running(const struct bluez *b)
@@ -891,14 +941,6 @@ size_t bluez_adapters(const struct bluez *b, struct bluez_adapter out[static RAD
 }
 
 /* ---- Beginning and end ------------------------------------------------------ */
-
-static void retry_closed(uv_handle_t *handle)
-{
-	struct bluez *const b = handle->data;
-
-	b->handles--;
-	finish_closing(b);
-}
 
 int bluez_new(struct bluez **out, uv_loop_t *loop, const char *const *names, size_t names_len,
               const struct bluez_callbacks *callbacks, void *arg)
@@ -934,6 +976,11 @@ void bluez_close(struct bluez *b, void (*closed)(void *arg), void *arg)
 	b->closing = true;
 	b->closed = closed;
 	b->closed_arg = arg;
-	disconnect(b);
-	uv_close((uv_handle_t *)&b->retry, retry_closed);
+	b->scan = false;
+	for (size_t i = 0; i < COUNT_OF(b->questions); i++)
+		drop_slot(&b->questions[i].call);
+	for (size_t i = 0; i < COUNT_OF(b->adapters); i++)
+		for (size_t j = 0; j < COUNT_OF(b->adapters[i].adverts); j++)
+			b->adapters[i].adverts[j].wanted = false;
+	reconcile(b);
 }

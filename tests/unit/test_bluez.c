@@ -510,6 +510,45 @@ static void asks_for_what_is_wanted_and_nothing_else(void **state)
 	end();
 }
 
+static uint64_t now_ms(void)
+{
+	uv_update_time(&loop);
+	return uv_now(&loop);
+}
+
+/* bluetoothd before 5.73 crashes when an advertisement ends while a change of it is under way. */
+static void an_advertisement_ends_after_its_last_change_has_arrived(void **state)
+{
+	enum { SETTLED_MS = 500 };
+	uint64_t changed_ms;
+
+	(void)state;
+	begin();
+	appear();
+	UNTIL(node.radios_len == 1);
+	advertise(1);
+	UNTIL(played.registers == 1 && played.properties != 0);
+	UNTIL_MS(false, 100);
+	changed_ms = now_ms();
+	advertise(2);
+	UNTIL(played.changes == 1);
+	bluetooth_advertise(node.bluetooth, ADDRESS_BLUETOOTH, SPAN_NONE);
+	UNTIL(played.unregisters == 1);
+	assert_true(now_ms() - changed_ms >= SETTLED_MS);
+	/* The end of the carrier waits as well. */
+	advertise(3);
+	UNTIL(played.registers == 2);
+	UNTIL_MS(false, 100);
+	changed_ms = now_ms();
+	advertise(4);
+	UNTIL(played.changes == 2);
+	bluetooth_close(node.bluetooth, on_closed, NULL);
+	node.bluetooth = NULL;
+	UNTIL(node.closed && played.unregisters == 2);
+	assert_true(now_ms() - changed_ms >= SETTLED_MS);
+	end();
+}
+
 static void hears_what_has_our_shape(void **state)
 {
 	sd_bus *liar = NULL;
@@ -824,6 +863,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_system_without_a_bus_is_no_error),
 		cmocka_unit_test(asks_for_what_is_wanted_and_nothing_else),
+		cmocka_unit_test(an_advertisement_ends_after_its_last_change_has_arrived),
 		cmocka_unit_test(hears_what_has_our_shape),
 		cmocka_unit_test(a_flood_costs_no_memory),
 		cmocka_unit_test(nonsense_is_passed_over),
