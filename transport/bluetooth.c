@@ -447,7 +447,7 @@ static bool make_place(struct bluetooth *b, const struct address *device)
 	for (struct path *p = b->paths; p != NULL; p = p->next) {
 		const size_t n = p->state == WAITING && !p->failed ? waiting_of(b, &p->remote) : 0;
 
-		if (n > most || (n == most && oldest != NULL && n > 0)) {
+		if (n > most || (n == most && oldest != NULL)) {
 			most = n;
 			oldest = p;
 		}

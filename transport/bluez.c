@@ -23,7 +23,6 @@
  */
 #include "transport/bluez.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -452,7 +451,7 @@ static int on_properties(sd_bus_message *m, void *data, sd_bus_error *error)
 	struct bluez_path p;
 
 	(void)error;
-	if (path == NULL || !bluez_object_path(&p, path) || sd_bus_message_read(m, "s", &interface) <= 0)
+	if (!bluez_object_path(&p, path) || sd_bus_message_read(m, "s", &interface) <= 0)
 		return 0;
 	/* How many advertisements fit is taken when the adapter comes: here one number may change before
 	 * the other. */
@@ -522,7 +521,7 @@ static int on_owner_changed(sd_bus_message *m, void *data, sd_bus_error *error)
 	const char *name, *old, *owner;
 
 	(void)error;
-	if (sd_bus_message_read(m, "sss", &name, &old, &owner) > 0 && strcmp(name, BLUEZ) == 0)
+	if (sd_bus_message_read(m, "sss", &name, &old, &owner) > 0) /* the name is that of the match */
 		owner_is(data, owner);
 	return 0;
 }
@@ -552,20 +551,15 @@ static int get_service_data(sd_bus *bus, const char *path, const char *interface
                             sd_bus_message *reply, void *data, sd_bus_error *error)
 {
 	struct advert *const ad = data;
+	const uint8_t *const d = ad->bytes + BLUEZ_UUID_LEN;
 	char uuid[BLUEZ_UUID_TEXT_LEN + 1];
 
+	static_assert(ADVERT_LEN - BLUEZ_UUID_LEN == 10, "the bytes that follow");
 	(void)bus, (void)path, (void)interface, (void)property, (void)error;
 	memcpy(ad->told, ad->bytes, sizeof(ad->told));
 	bluez_uuid_write(uuid, ad->bytes);
-	if (sd_bus_message_open_container(reply, 'a', "{sv}") < 0 ||
-	    sd_bus_message_open_container(reply, 'e', "sv") < 0 ||
-	    sd_bus_message_append(reply, "s", uuid) < 0 ||
-	    sd_bus_message_open_container(reply, 'v', "ay") < 0 ||
-	    sd_bus_message_append_array(reply, 'y', ad->bytes + BLUEZ_UUID_LEN, ADVERT_LEN - BLUEZ_UUID_LEN) <
-	            0 ||
-	    sd_bus_message_close_container(reply) < 0 || sd_bus_message_close_container(reply) < 0)
-		return -ENOMEM;
-	return sd_bus_message_close_container(reply);
+	return sd_bus_message_append(reply, "a{sv}", 1, uuid, "ay", 10, d[0], d[1], d[2], d[3], d[4], d[5],
+	                             d[6], d[7], d[8], d[9]);
 }
 
 /* bluetoothd has ended the advertisement. */
@@ -643,11 +637,9 @@ void bluez_advertise(struct bluez *b, uint32_t number, const uint8_t (*adverts)[
 {
 	struct adapter *const a = adapter_find(b, number);
 
-	assert(n <= BLUEZ_SLOTS_MAX);
-	if (a == NULL || !bluez_adapter_is_usable(&a->said))
-		return;
+	assert(a != NULL && bluez_adapter_is_usable(&a->said) && n <= MIN(a->said.adverts, BLUEZ_SLOTS_MAX));
 	for (size_t i = 0; i < COUNT_OF(a->adverts); i++) {
-		a->adverts[i].wanted = i < n && i < a->said.adverts;
+		a->adverts[i].wanted = i < n;
 		if (a->adverts[i].wanted)
 			memcpy(a->adverts[i].bytes, adverts[i], ADVERT_LEN);
 	}

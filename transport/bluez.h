@@ -49,8 +49,8 @@ size_t bluez_adapters(const struct bluez *b, struct bluez_adapter out[static RAD
 /* Whether it can be used now. */
 bool bluez_adapter_is_usable(const struct bluez_adapter *a);
 
-/* What the adapter advertises from now on: n (at most BLUEZ_SLOTS_MAX) times ADVERT_LEN bytes. Forgotten when
- * the adapter cannot be used. */
+/* What the adapter, which can be used, advertises from now on: n times ADVERT_LEN bytes, at most as many as
+ * it can send and BLUEZ_SLOTS_MAX. Forgotten when the adapter cannot be used any more. */
 void bluez_advertise(struct bluez *b, uint32_t number, const uint8_t (*adverts)[ADVERT_LEN], size_t n);
 void bluez_scan(struct bluez *b, bool on);
 
