@@ -292,15 +292,11 @@ static int release_one(struct loop *l, const struct effect *e)
 	case FX_OPEN:
 		return open_path(l, e);
 	case FX_SEND:
-		if (bluetooth_has(l->bluetooth, e->path))
-			bluetooth_send(l->bluetooth, e->path, bytes);
-		else
+		if (!bluetooth_send(l->bluetooth, e->path, bytes))
 			lan_send(l->lan, e->path, bytes);
 		return 0;
 	case FX_CLOSE:
-		if (bluetooth_has(l->bluetooth, e->path))
-			bluetooth_close_path(l->bluetooth, e->path);
-		else
+		if (!bluetooth_close_path(l->bluetooth, e->path))
 			lan_close_path(l->lan, e->path);
 		return 0;
 	case FX_REPLY:

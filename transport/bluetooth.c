@@ -349,28 +349,26 @@ int bluetooth_open(struct bluetooth *b, uint32_t number, const struct address *r
 	return 0;
 }
 
-bool bluetooth_has(const struct bluetooth *b, uint32_t path)
-{
-	return path_find(b, path) != NULL;
-}
-
-void bluetooth_send(struct bluetooth *b, uint32_t path, struct span bytes)
+bool bluetooth_send(struct bluetooth *b, uint32_t path, struct span bytes)
 {
 	struct path *const p = path_find(b, path);
 	struct datagram *d;
 
 	assert(bytes.len > 0 && bytes.len <= CARRIER_LARGE);
-	if (p == NULL || p->failed || p->draining)
-		return;
+	if (p == NULL)
+		return false;
+	if (p->failed || p->draining)
+		return true;
 	if (p->queue == NULL)
 		p->queue = malloc(BLUETOOTH_QUEUE_MAX * sizeof(*p->queue));
 	if (p->queue == NULL || p->waiting == BLUETOOTH_QUEUE_MAX) {
 		path_fail(p);
-		return;
+		return true;
 	}
 	d = &p->queue[(p->first + p->waiting++) % BLUETOOTH_QUEUE_MAX];
 	d->len = bytes.len;
 	memcpy(d->b, bytes.p, bytes.len);
+	return true;
 }
 
 void bluetooth_flush(struct bluetooth *b)
@@ -382,17 +380,18 @@ void bluetooth_flush(struct bluetooth *b)
 	}
 }
 
-void bluetooth_close_path(struct bluetooth *b, uint32_t path)
+bool bluetooth_close_path(struct bluetooth *b, uint32_t path)
 {
 	struct path *const p = path_find(b, path);
 
 	if (p == NULL)
-		return;
+		return false;
 	p->draining = true;
 	if (p->waiting == 0 || p->state == CONNECTING || p->failed)
 		path_drop(p);
 	else
 		path_push(p);
+	return true;
 }
 
 void bluetooth_drop_paths(struct bluetooth *b)

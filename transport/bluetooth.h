@@ -69,15 +69,13 @@ void bluetooth_scan(struct bluetooth *b, bool on);
 /* Opens a channel to the device on psm (hex 80 to ff); path is a number that is not in use, without
  * PATH_ACCEPTED. What goes wrong is told by failed(), later. Returns 0 or ERR_NOMEM. */
 must_check int bluetooth_open(struct bluetooth *b, uint32_t path, const struct address *remote, uint16_t psm);
-/* Whether a path is open, or being opened. */
-bool bluetooth_has(const struct bluetooth *b, uint32_t path);
-/* bytes (at most CARRIER_LARGE) are copied, and leave at bluetooth_flush() or when the channel is open. A
- * path that is not open is ignored. */
-void bluetooth_send(struct bluetooth *b, uint32_t path, struct span bytes);
+/* bytes (at most CARRIER_LARGE) are copied, and leave at bluetooth_flush() or when the channel is open.
+ * Returns whether it has such a path, open or being opened: another carrier may have it. */
+bool bluetooth_send(struct bluetooth *b, uint32_t path, struct span bytes);
 void bluetooth_flush(struct bluetooth *b);
 /* When what was sent before has left our queue; the kernel may still drop it. At once while it is being
- * opened. A path that is not open is ignored. */
-void bluetooth_close_path(struct bluetooth *b, uint32_t path);
+ * opened. Returns whether it has such a path. */
+bool bluetooth_close_path(struct bluetooth *b, uint32_t path);
 /* Closes every path at once, and what waits to become one; not from inside a callback. */
 void bluetooth_drop_paths(struct bluetooth *b);
 
