@@ -521,7 +521,9 @@ static int on_owner_changed(sd_bus_message *m, void *data, sd_bus_error *error)
 	const char *name, *old, *owner;
 
 	(void)error;
-	if (sd_bus_message_read(m, "sss", &name, &old, &owner) > 0) /* the name is that of the match */
+	/* The name is that of the match, but sd-bus takes anybody for a sender that is named so. */
+	if (strcmp(sd_bus_message_get_sender(m), BUS) == 0 &&
+	    sd_bus_message_read(m, "sss", &name, &old, &owner) > 0)
 		owner_is(data, owner);
 	return 0;
 }

@@ -552,6 +552,8 @@ static void an_advertisement_ends_after_its_last_change_has_arrived(void **state
 static void hears_what_has_our_shape(void **state)
 {
 	sd_bus *liar = NULL;
+	sd_bus_message *m = NULL;
+	const char *name;
 
 	(void)state;
 	begin();
@@ -582,6 +584,20 @@ static void hears_what_has_our_shape(void **state)
 	sd_bus_flush(liar);
 	UNTIL_MS(false, 300);
 	assert_int_equal(node.adverts, 3);
+	/* And one that is addressed to us comes even where we asked for none of his: that he is bluetoothd.
+	 */
+	advertise(1);
+	UNTIL(played.registers == 1);
+	assert_true(sd_bus_message_new_signal(liar, &m, "/org/freedesktop/DBus", "org.freedesktop.DBus",
+	                                      "NameOwnerChanged") >= 0);
+	assert_true(sd_bus_get_unique_name(liar, &name) >= 0 &&
+	            sd_bus_message_set_destination(m, played.client) >= 0);
+	assert_true(sd_bus_message_append(m, "sss", "org.bluez", "", name) >= 0);
+	assert_true(sd_bus_send(liar, m, NULL) >= 0);
+	sd_bus_message_unref(m);
+	sd_bus_flush(liar);
+	UNTIL_MS(false, 300);
+	assert_true(node.told == 1 && node.radios_len == 1);
 	sd_bus_flush_close_unref(liar);
 	end();
 }
