@@ -130,15 +130,18 @@ static void reconcile(struct bluez *b);
 
 /* ---- Patience --------------------------------------------------------------- */
 
-static void failed(struct bluez *b, struct patience *p)
-{
-	p->pause_ms = p->pause_ms == 0 ? BLUEZ_RETRY_FIRST_MS : MIN(p->pause_ms * 2, BLUEZ_RETRY_MAX_MS);
-	p->due_ms = uv_now(b->loop) + p->pause_ms;
-}
-
 static bool is_due(const struct bluez *b, const struct patience *p)
 {
 	return uv_now(b->loop) >= p->due_ms;
+}
+
+/* What fails during a pause belongs to the failure that it is for. */
+static void failed(struct bluez *b, struct patience *p)
+{
+	if (!is_due(b, p))
+		return;
+	p->pause_ms = p->pause_ms == 0 ? BLUEZ_RETRY_FIRST_MS : MIN(p->pause_ms * 2, BLUEZ_RETRY_MAX_MS);
+	p->due_ms = uv_now(b->loop) + p->pause_ms;
 }
 
 static void sooner(uint64_t *due_ms, uint64_t now_ms, const struct patience *p)
