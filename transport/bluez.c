@@ -95,6 +95,7 @@ struct question {
 struct connection {
 	struct bluez *bluez;
 	sd_bus *bus; /* owned */
+	bool lost;   /* something failed that it needs: we begin again later */
 	uv_poll_t poll;
 	uv_timer_t timer;
 	unsigned handles;
@@ -502,8 +503,9 @@ static void match(struct bluez *b, sd_bus_slot **slot, const char *interface, co
 	snprintf(rule, sizeof(rule), "type='signal',sender='%s',interface='%s',member='%s'%s%s%s", b->owner,
 	         interface, member, of_interface == NULL ? "" : ",arg0='",
 	         of_interface == NULL ? "" : of_interface, of_interface == NULL ? "" : "'");
-	/* Where the bus refuses a rule, sd-bus ends the connection, and we begin again later. */
-	(void)sd_bus_add_match_async(bus_of(b), slot, rule, handler, NULL, b);
+	/* Where the bus refuses a rule, sd-bus ends the connection itself. */
+	if (sd_bus_add_match_async(bus_of(b), slot, rule, handler, NULL, b) < 0)
+		b->connection->lost = true;
 }
 
 static void owner_is(struct bluez *b, const char *owner)
@@ -540,6 +542,8 @@ static int on_owner(sd_bus_message *m, void *data, sd_bus_error *error)
 	drop_slot(&b->owner_call);
 	if (!sd_bus_message_is_method_error(m, NULL) && sd_bus_message_read(m, "s", &owner) > 0)
 		owner_is(b, owner);
+	else if (!sd_bus_message_is_method_error(m, BUS ".Error.NameHasNoOwner"))
+		b->connection->lost = true;
 	return 0;
 }
 
@@ -820,12 +824,12 @@ static void connect_bus(struct bluez *b)
 	b->handles++;
 	b->connection = c;
 	b->connected_ms = uv_now(b->loop);
-	(void)sd_bus_add_match_async(c->bus, NULL,
-	                             "type='signal',sender='" BUS "',interface='" BUS
-	                             "',member='NameOwnerChanged',arg0='" BLUEZ "'",
-	                             on_owner_changed, NULL, b);
-	(void)sd_bus_call_method_async(c->bus, &b->owner_call, BUS, "/org/freedesktop/DBus", BUS,
-	                               "GetNameOwner", on_owner, b, "s", BLUEZ);
+	c->lost = sd_bus_add_match_async(c->bus, NULL,
+	                                 "type='signal',sender='" BUS "',interface='" BUS
+	                                 "',member='NameOwnerChanged',arg0='" BLUEZ "'",
+	                                 on_owner_changed, NULL, b) < 0 ||
+	          sd_bus_call_method_async(c->bus, &b->owner_call, BUS, "/org/freedesktop/DBus", BUS,
+	                                   "GetNameOwner", on_owner, b, "s", BLUEZ) < 0;
 }
 
 /* ---- What is wanted, and what is -------------------------------------------- */
@@ -913,7 +917,7 @@ static void reconcile(struct bluez *b)
 		connect_bus(b);
 	if (b->connection != NULL && b->owner[0] != '\0')
 		reconcile_owner(b);
-	if (b->connection != NULL && !connection_wait(b->connection))
+	if (b->connection != NULL && (b->connection->lost || !connection_wait(b->connection)))
 		disconnect(b);
 	wait_for_pauses(b);
 	if (b->closing && !is_advertising(b)) {
