@@ -168,9 +168,9 @@ static int read_roles(struct bluez_adapter *a, sd_bus_message *m)
 		return -1;
 	while ((r = sd_bus_message_read(m, "s", &role)) > 0)
 		central |= strcmp(role, "central") == 0;
-	a->no_le = !central;
 	if (r < 0 || sd_bus_message_exit_container(m) < 0)
 		return -1;
+	a->no_le = !central;
 	return sd_bus_message_exit_container(m);
 }
 
