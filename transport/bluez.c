@@ -457,9 +457,7 @@ static int on_properties(sd_bus_message *m, void *data, sd_bus_error *error)
 	(void)error;
 	if (!bluez_object_path(&p, path) || sd_bus_message_read(m, "s", &interface) <= 0)
 		return 0;
-	/* How many advertisements fit is taken when the adapter comes: here one number may change before
-	 * the other. */
-	if (adapter_find(b, p.number) != NULL && strcmp(interface, ADVERTISER) != 0)
+	if (adapter_find(b, p.number) != NULL)
 		(void)interface_seen(b, path, interface, m);
 	return 0;
 }
@@ -516,6 +514,8 @@ static void owner_is(struct bluez *b, const char *owner)
 	if (owner[0] != ':' || strlen(owner) >= sizeof(b->owner) || strchr(owner, '\'') != NULL)
 		return;
 	strcpy(b->owner, owner);
+	/* How many advertisements fit is taken when the adapter comes: later one number may change before the
+	 * other. */
 	match(b, &b->matches[0], MANAGER, "InterfacesAdded", NULL, on_added);
 	match(b, &b->matches[1], MANAGER, "InterfacesRemoved", NULL, on_removed);
 	match(b, &b->matches[2], PROPERTIES, "PropertiesChanged", ADAPTER, on_properties);
