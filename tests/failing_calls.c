@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <systemd/sd-bus.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -38,7 +39,8 @@ static bool fails(const char *name)
 	}
 #define TAKE_SYSTEM(type, name, parameters, arguments)                                                       \
 	TAKE(type, name, parameters, arguments, failing_calls.error == 0 ? 0 : -1)
-#define TAKE_UV(name, parameters, arguments) TAKE(int, name, parameters, arguments, -failing_calls.error)
+/* Of libuv and sd-bus. */
+#define TAKE_CODE(name, parameters, arguments) TAKE(int, name, parameters, arguments, -failing_calls.error)
 
 TAKE_SYSTEM(int, fstat64, (int fd, struct stat *st), (fd, st))
 TAKE_SYSTEM(ssize_t, pread64, (int fd, void *p, size_t n, off_t at), (fd, p, n, at))
@@ -74,17 +76,49 @@ TAKE_SYSTEM(int, recvmmsg, (int fd, struct mmsghdr *m, unsigned n, int flags, st
             (fd, m, n, flags, t))
 TAKE_SYSTEM(int, getifaddrs, (struct ifaddrs * *out), (out))
 
-TAKE_UV(uv_loop_init, (uv_loop_t * l), (l))
-TAKE_UV(uv_signal_init, (uv_loop_t * l, uv_signal_t *s), (l, s))
-TAKE_UV(uv_signal_start, (uv_signal_t * s, uv_signal_cb cb, int number), (s, cb, number))
-TAKE_UV(uv_check_start, (uv_check_t * c, uv_check_cb cb), (c, cb))
-TAKE_UV(uv_poll_init, (uv_loop_t * l, uv_poll_t *p, int fd), (l, p, fd))
-TAKE_UV(uv_poll_start, (uv_poll_t * p, int events, uv_poll_cb cb), (p, events, cb))
-TAKE_UV(uv_pipe_init, (uv_loop_t * l, uv_pipe_t *p, int ipc), (l, p, ipc))
-TAKE_UV(uv_pipe_bind, (uv_pipe_t * p, const char *name), (p, name))
-TAKE_UV(uv_listen, (uv_stream_t * s, int backlog, uv_connection_cb cb), (s, backlog, cb))
-TAKE_UV(uv_accept, (uv_stream_t * s, uv_stream_t *client), (s, client))
-TAKE_UV(uv_fileno, (const uv_handle_t *h, uv_os_fd_t *fd), (h, fd))
-TAKE_UV(uv_write, (uv_write_t * w, uv_stream_t *s, const uv_buf_t *b, unsigned n, uv_write_cb cb),
-        (w, s, b, n, cb))
-TAKE_UV(uv_read_start, (uv_stream_t * s, uv_alloc_cb alloc, uv_read_cb cb), (s, alloc, cb))
+TAKE_CODE(uv_loop_init, (uv_loop_t * l), (l))
+TAKE_CODE(uv_signal_init, (uv_loop_t * l, uv_signal_t *s), (l, s))
+TAKE_CODE(uv_signal_start, (uv_signal_t * s, uv_signal_cb cb, int number), (s, cb, number))
+TAKE_CODE(uv_check_start, (uv_check_t * c, uv_check_cb cb), (c, cb))
+TAKE_CODE(uv_poll_init, (uv_loop_t * l, uv_poll_t *p, int fd), (l, p, fd))
+TAKE_CODE(uv_poll_start, (uv_poll_t * p, int events, uv_poll_cb cb), (p, events, cb))
+TAKE_CODE(uv_pipe_init, (uv_loop_t * l, uv_pipe_t *p, int ipc), (l, p, ipc))
+TAKE_CODE(uv_pipe_bind, (uv_pipe_t * p, const char *name), (p, name))
+TAKE_CODE(uv_listen, (uv_stream_t * s, int backlog, uv_connection_cb cb), (s, backlog, cb))
+TAKE_CODE(uv_accept, (uv_stream_t * s, uv_stream_t *client), (s, client))
+TAKE_CODE(uv_fileno, (const uv_handle_t *h, uv_os_fd_t *fd), (h, fd))
+TAKE_CODE(uv_write, (uv_write_t * w, uv_stream_t *s, const uv_buf_t *b, unsigned n, uv_write_cb cb),
+          (w, s, b, n, cb))
+TAKE_CODE(uv_read_start, (uv_stream_t * s, uv_alloc_cb alloc, uv_read_cb cb), (s, alloc, cb))
+
+TAKE_CODE(sd_bus_open_system, (sd_bus * *out), (out))
+TAKE_CODE(sd_bus_process, (sd_bus * bus, sd_bus_message **m), (bus, m))
+TAKE_CODE(sd_bus_get_events, (sd_bus * bus), (bus))
+TAKE_CODE(sd_bus_get_timeout, (sd_bus * bus, uint64_t *due_us), (bus, due_us))
+TAKE_CODE(sd_bus_add_match_async,
+          (sd_bus * bus, sd_bus_slot **slot, const char *rule, sd_bus_message_handler_t matched,
+           sd_bus_message_handler_t installed, void *arg),
+          (bus, slot, rule, matched, installed, arg))
+TAKE_CODE(sd_bus_add_object_vtable,
+          (sd_bus * bus, sd_bus_slot **slot, const char *path, const char *interface,
+           const sd_bus_vtable *vtable, void *arg),
+          (bus, slot, path, interface, vtable, arg))
+
+int __wrap_sd_bus_call_method_async(sd_bus *bus, sd_bus_slot **slot, const char *to, const char *path,
+                                    const char *interface, const char *member,
+                                    sd_bus_message_handler_t answered, void *arg, const char *types, ...);
+
+int __wrap_sd_bus_call_method_async(sd_bus *bus, sd_bus_slot **slot, const char *to, const char *path,
+                                    const char *interface, const char *member,
+                                    sd_bus_message_handler_t answered, void *arg, const char *types, ...)
+{
+	va_list values;
+	int r;
+
+	if (fails("sd_bus_call_method_async"))
+		return -failing_calls.error;
+	va_start(values, types);
+	r = sd_bus_call_method_asyncv(bus, slot, to, path, interface, member, answered, arg, types, values);
+	va_end(values);
+	return r;
+}
