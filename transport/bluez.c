@@ -911,8 +911,7 @@ static void retry_closed(uv_handle_t *handle)
 
 static void reconcile(struct bluez *b)
 {
-	if (uv_is_closing((uv_handle_t *)&b->retry))
-		return;
+	assert(!uv_is_closing((uv_handle_t *)&b->retry));
 	if (b->connection == NULL && !b->closing && is_due(b, &b->connect_patience))
 		connect_bus(b);
 	if (b->connection != NULL && b->owner[0] != '\0')

@@ -99,11 +99,9 @@ uint8_t bluez_object_address_type(const char *text)
 /* Enters a variant whose content has this type; passes over any other. > 0: it is entered. */
 static int enter_variant(sd_bus_message *m, const char *type)
 {
-	const char *content = NULL;
-	char kind = 0;
-	const int r = sd_bus_message_peek_type(m, &kind, &content);
+	const char *content;
 
-	if (r <= 0 || kind != 'v')
+	if (sd_bus_message_peek_type(m, NULL, &content) <= 0)
 		return -1;
 	if (strcmp(content, type) != 0)
 		return sd_bus_message_skip(m, "v") < 0 ? -1 : 0;
