@@ -536,14 +536,17 @@ static void each_family_and_interface_has_its_call(void **state)
 
 static void renumber(void)
 {
-	struct peer a;
+	const uint8_t call[CALL_LARGE_LEN] = { 1 };
+	struct peer a, b;
 	const struct address *locals;
-	struct address old;
+	struct address old, kept;
 	unsigned networks;
 
 	peer_start(&a, cable_x, 1);
 	locals = both_families(&a);
 	old = locals[0];
+	kept = locals[1];
+	CHECK(lan_open(a.lan, 4, &kept, &kept, PORT) == 0);
 	CHECK(lan_open(a.lan, 3, &old, &(struct address){ .ip = { [10] = 0xff, 0xff, 10, 7, 0, 2 } }, PORT) ==
 	      0);
 	networks = a.networks;
@@ -552,10 +555,20 @@ static void renumber(void)
 	CHECK(lan_locals(a.lan, &locals) == 2);
 	CHECK(locals[0].ip[13] == 9);
 	CHECK(reach(&a.failures, 1, LIMIT_MS)); /* the path had the old address */
-	sh("ip link set x down");
+	sh("ip addr flush dev x scope global");
 	CHECK(reach(&a.networks, networks + 2, LIMIT_MS));
+	CHECK(lan_locals(a.lan, &locals) == 1 && memcmp(&locals[0], &kept, sizeof(kept)) == 0);
+	reach(&a.failures, 2, 20);
+	CHECK(a.failures == 1 && a.last_path == 3); /* that of the other family goes on, as do its calls */
+	peer_start(&b, cable_y, 1);
+	both_families(&b);
+	lan_call(a.lan, &kept, SPAN(call));
+	CHECK(reach(&b.calls, 1, LIMIT_MS));
+	peer_stop(&b);
+	sh("ip link set x down");
+	CHECK(reach(&a.networks, networks + 3, LIMIT_MS));
 	CHECK(lan_locals(a.lan, &locals) == 0);
-	sh("ip link set x up");
+	sh("ip link set x up && ip addr add 10.9.0.1/24 dev x");
 	both_families(&a);
 	sh("ip link del x");
 	for (unsigned more = a.networks + 1; lan_locals(a.lan, &locals) > 0; more++)
@@ -734,13 +747,19 @@ static void what_waits_leaves(void **state)
 		for (unsigned n = 0; n < LAN_QUEUE_MAX + 10; n++)
 			lan_send(a.lan, 7, SPAN(bytes));
 		lan_flush(a.lan);
+		for (int i = 0; i < 3; i++) /* the socket seems to have room, and has none */
+			uv_run(&loop, UV_RUN_NOWAIT);
 		failing_calls.armed = false;
-		if (round == 1)
+		if (round == 1) {
 			lan_close_path(a.lan, 7);
+			lan_send(b.lan, 9, SPAN(bytes)); /* for nobody any more */
+			lan_flush(b.lan);
+		}
 		if (round == 2)
 			lan_drop_paths(a.lan);
 		reach(&b.datagrams, LAN_QUEUE_MAX + 1, 100);
 		assert_int_equal(b.datagrams, round == 2 ? 0 : LAN_QUEUE_MAX);
+		assert_int_equal(a.datagrams, 0);
 		peer_stop(&a);
 		peer_stop(&b);
 	}
