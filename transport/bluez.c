@@ -18,8 +18,10 @@
  * otherwise.
  *
  * bluetoothd before 5.73, that of Debian 12 too, crashes when an advertisement ends, or its owner leaves the
- * bus, while a change of it is on its way to the controller, and nothing says when it has arrived. An
- * advertisement therefore ends a while after its last change, and the end of the carrier waits for that.
+ * bus, while a change of it is on its way to the controller, which can take as long as it takes to connect to
+ * somebody. An advertisement therefore ends when its changes have arrived, and the carrier after that. When
+ * one has arrived bluetoothd sets the property TxPower, asked or not; where the controller has no extended
+ * advertising it does not, and the change takes no time.
  */
 #include "transport/bluez.h"
 
@@ -41,7 +43,9 @@ enum {
 	OWNER_MAX = 64,
 	PATH_MAX_LEN = 32, /* of an object of ours, and of an adapter */
 	STEADY_MS = 60000, /* what lasted so long and ended is tried again quickly */
-	SETTLE_MS = 500,   /* a change has arrived: 2 to 20 ms in a machine that is emulated */
+	SETTLE_MS = 500,   /* a change has arrived where nothing says so, */
+	TELL_MS = 25000,   /* and where it should have been said, the longest connecting included, */
+	LEAVE_MS = 2000,   /* and when we leave */
 };
 
 /* A pause that doubles with each failure in a row. */
@@ -61,7 +65,9 @@ struct advert {
 	bool wanted;
 	uint8_t bytes[ADVERT_LEN];
 	uint8_t told[ADVERT_LEN]; /* what bluetoothd has read, or will */
-	uint64_t settled_ms;      /* the last change has arrived */
+	unsigned changing;        /* changes of which it was not said that they have arrived */
+	bool is_told;             /* when they have arrived */
+	uint64_t settled_ms;      /* they have, told or not */
 	char path[PATH_MAX_LEN];
 };
 
@@ -571,6 +577,25 @@ static int get_service_data(sd_bus *bus, const char *path, const char *interface
 	                             d[6], d[7], d[8], d[9]);
 }
 
+static int get_power(sd_bus *bus, const char *path, const char *interface, const char *property,
+                     sd_bus_message *reply, void *data, sd_bus_error *error)
+{
+	(void)bus, (void)path, (void)interface, (void)property, (void)data, (void)error;
+	return sd_bus_message_append(reply, "n", INT16_MAX);
+}
+
+/* What is to be advertised has arrived. */
+static int set_power(sd_bus *bus, const char *path, const char *interface, const char *property,
+                     sd_bus_message *value, void *data, sd_bus_error *error)
+{
+	struct advert *const ad = data;
+
+	(void)bus, (void)path, (void)interface, (void)property, (void)error;
+	ad->is_told = true;
+	ad->changing -= ad->changing > 0;
+	return sd_bus_message_skip(value, "n"); /* it has to be passed over */
+}
+
 /* bluetoothd has ended the advertisement. */
 static int on_release(sd_bus_message *m, void *data, sd_bus_error *error)
 {
@@ -588,6 +613,9 @@ static const sd_bus_vtable advertisement[] = {
 	SD_BUS_METHOD("Release", "", "", on_release, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_PROPERTY("Type", "s", get_type, 0, SD_BUS_VTABLE_PROPERTY_CONST),
 	SD_BUS_PROPERTY("ServiceData", "a{sv}", get_service_data, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	/* Hidden: who reads all properties of it would take it for a wish of ours. */
+	SD_BUS_WRITABLE_PROPERTY("TxPower", "n", get_power, set_power, 0,
+	                         SD_BUS_VTABLE_HIDDEN | SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_VTABLE_END,
 };
 
@@ -621,6 +649,8 @@ static void advert_begin(struct advert *ad)
 		return;
 	}
 	memcpy(ad->told, ad->bytes, sizeof(ad->told));
+	ad->changing = 0;
+	ad->is_told = false;
 	ad->settled_ms = 0;
 	ad->step = BEGINNING;
 }
@@ -630,13 +660,14 @@ static void reconcile_advert(struct advert *ad)
 	struct adapter *const a = ad->adapter;
 
 	if (!ad->wanted) {
-		if (uv_now(a->bluez->loop) >= ad->settled_ms)
+		if ((ad->is_told && ad->changing == 0) || uv_now(a->bluez->loop) >= ad->settled_ms)
 			advert_end(ad);
 	} else if (ad->step == OFF && is_due(a->bluez, &a->advert_patience)) {
 		advert_begin(ad);
 	} else if (ad->step == ON && memcmp(ad->told, ad->bytes, sizeof(ad->told)) != 0) {
 		memcpy(ad->told, ad->bytes, sizeof(ad->told));
-		ad->settled_ms = uv_now(a->bluez->loop) + SETTLE_MS;
+		ad->changing++;
+		ad->settled_ms = uv_now(a->bluez->loop) + (ad->is_told ? TELL_MS : SETTLE_MS);
 		(void)sd_bus_emit_properties_changed(bus_of(a->bluez), ad->path, ADVERTISEMENT, "ServiceData",
 		                                     NULL);
 	}
@@ -980,7 +1011,11 @@ void bluez_close(struct bluez *b, void (*closed)(void *arg), void *arg)
 	for (size_t i = 0; i < COUNT_OF(b->questions); i++)
 		drop_slot(&b->questions[i].call);
 	for (size_t i = 0; i < COUNT_OF(b->adapters); i++)
-		for (size_t j = 0; j < COUNT_OF(b->adapters[i].adverts); j++)
-			b->adapters[i].adverts[j].wanted = false;
+		for (size_t j = 0; j < COUNT_OF(b->adapters[i].adverts); j++) {
+			struct advert *const ad = &b->adapters[i].adverts[j];
+
+			ad->wanted = false;
+			ad->settled_ms = MIN(ad->settled_ms, uv_now(b->loop) + LEAVE_MS);
+		}
 	reconcile(b);
 }

@@ -516,36 +516,96 @@ static uint64_t now_ms(void)
 	return uv_now(&loop);
 }
 
-/* bluetoothd before 5.73 crashes when an advertisement ends while a change of it is under way. */
-static void an_advertisement_ends_after_its_last_change_has_arrived(void **state)
+static void begin_one_that_changes(void)
 {
-	enum { SETTLED_MS = 500 };
-	uint64_t changed_ms;
-
-	(void)state;
 	begin();
 	appear();
 	UNTIL(node.radios_len == 1);
 	advertise(1);
 	UNTIL(played.registers == 1 && played.properties != 0);
 	UNTIL_MS(false, 100);
-	changed_ms = now_ms();
-	advertise(2);
-	UNTIL(played.changes == 1);
+}
+
+static void change(uint8_t first)
+{
+	const unsigned changes = played.changes;
+
+	advertise(first);
+	UNTIL(played.changes == changes + 1);
+}
+
+static void stop_advertising(void)
+{
 	bluetooth_advertise(node.bluetooth, ADDRESS_BLUETOOTH, SPAN_NONE);
-	UNTIL(played.unregisters == 1);
-	assert_true(now_ms() - changed_ms >= SETTLED_MS);
-	/* The end of the carrier waits as well. */
-	advertise(3);
-	UNTIL(played.registers == 2);
-	UNTIL_MS(false, 100);
-	changed_ms = now_ms();
-	advertise(4);
-	UNTIL(played.changes == 2);
+}
+
+static void close_node(void)
+{
 	bluetooth_close(node.bluetooth, on_closed, NULL);
 	node.bluetooth = NULL;
+}
+
+/* As bluetoothd does when a change has reached the controller. */
+static void say_arrived(void)
+{
+	assert_true(sd_bus_call_method_async(played.bus, NULL, played.client, played.advert,
+	                                     "org.freedesktop.DBus.Properties", "Set", NULL, NULL, "ssv",
+	                                     "org.bluez.LEAdvertisement1", "TxPower", "n", 4) >= 0);
+}
+
+enum { SETTLED_MS = 500, LEFT_MS = 2000 };
+
+/* bluetoothd before 5.73 crashes when an advertisement ends while a change of it is under way. */
+static void an_advertisement_ends_when_its_changes_have_arrived(void **state)
+{
+	(void)state;
+	begin_one_that_changes();
+	say_arrived();
+	UNTIL_MS(false, 100);
+	change(2);
+	change(3);
+	stop_advertising();
+	say_arrived();
+	UNTIL_MS(false, SETTLED_MS + 200);
+	assert_int_equal(played.unregisters, 0);
+	say_arrived();
+	UNTIL(played.unregisters == 1);
+	/* The end of the carrier waits as well. */
+	played.properties = 0;
+	advertise(4);
+	UNTIL(played.registers == 2 && played.properties != 0);
+	say_arrived();
+	UNTIL_MS(false, 100);
+	change(5);
+	close_node();
+	UNTIL_MS(false, SETTLED_MS + 200);
+	assert_true(played.unregisters == 1 && !node.closed);
+	say_arrived();
 	UNTIL(node.closed && played.unregisters == 2);
+	end();
+}
+
+static void a_change_arrives_in_time_where_nothing_says_so(void **state)
+{
+	uint64_t changed_ms;
+
+	(void)state;
+	begin_one_that_changes();
+	changed_ms = now_ms();
+	change(2);
+	stop_advertising();
+	UNTIL(played.unregisters == 1);
 	assert_true(now_ms() - changed_ms >= SETTLED_MS);
+	end();
+	/* And nobody waits for ever. */
+	begin_one_that_changes();
+	say_arrived();
+	UNTIL_MS(false, 100);
+	change(2);
+	changed_ms = now_ms();
+	close_node();
+	UNTIL(node.closed && played.unregisters == 1);
+	assert_true(now_ms() - changed_ms >= LEFT_MS);
 	end();
 }
 
@@ -879,7 +939,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_system_without_a_bus_is_no_error),
 		cmocka_unit_test(asks_for_what_is_wanted_and_nothing_else),
-		cmocka_unit_test(an_advertisement_ends_after_its_last_change_has_arrived),
+		cmocka_unit_test(an_advertisement_ends_when_its_changes_have_arrived),
+		cmocka_unit_test(a_change_arrives_in_time_where_nothing_says_so),
 		cmocka_unit_test(hears_what_has_our_shape),
 		cmocka_unit_test(a_flood_costs_no_memory),
 		cmocka_unit_test(nonsense_is_passed_over),
