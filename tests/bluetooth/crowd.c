@@ -62,8 +62,12 @@ static void gather(double began)
 		usleep(50000);
 	}
 	for (size_t i = 0; i < clients_len; i++)
-		if (clients[i].linked_s == 0)
-			tie_wait(tie_is_linked, &clients[i].to, "a link, nor much longer");
+		if (clients[i].linked_s == 0) {
+			tie_print(&clients[i].from);
+			tie_print(&clients[i].to);
+		}
+	if (linked < clients_len)
+		device_fail("%zu of %zu are linked after %d s", linked, clients_len, DEVICE_PATIENCE_S);
 	qsort(times, linked, sizeof(times[0]), device_ascending);
 	printf("crowd: %zu clients linked: first %.1f s, median %.1f s, p95 %.1f s, last %.1f s\n", linked,
 	       times[0], times[linked / 2], times[(linked * 95 + 99) / 100 - 1], times[linked - 1]);

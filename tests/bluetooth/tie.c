@@ -57,7 +57,7 @@ static bool nothing_waits(struct tie *t)
 	return yes;
 }
 
-static void print_status(struct tie *t)
+void tie_print(struct tie *t)
 {
 	json_t *status = device_ask(t->at, json_pack("{s:s}", "do", "status")), *c = contact_of(t);
 
@@ -74,7 +74,7 @@ void tie_wait(bool (*is)(struct tie *t), struct tie *t, const char *what)
 
 	while (!is(t)) {
 		if (device_now_s() > until) {
-			print_status(t);
+			tie_print(t);
 			device_fail("%s: not within %d s: %s", t->at->name, DEVICE_PATIENCE_S, what);
 		}
 		usleep(50000);

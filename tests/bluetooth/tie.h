@@ -24,6 +24,8 @@ void tie_begin(struct tie *a, struct tie *b);
 void tie_mode(struct tie *t, const char *mode);
 /* Waits until it is so, or fails with what. */
 void tie_wait(bool (*is)(struct tie *t), struct tie *t, const char *what);
+/* What the node says of itself and of the contact, for whoever reads the log. */
+void tie_print(struct tie *t);
 bool tie_is_linked(struct tie *t);
 bool tie_is_over(struct tie *t, const char *carrier);
 
