@@ -12,6 +12,7 @@ void received_note(struct received *r, uint64_t pn, bool wants_ack, uint64_t now
 {
 	struct ranges *numbers = &r->numbers;
 	const bool out_of_order = is_out_of_order(numbers, pn);
+	const unsigned unsaid_max = r->reliable ? RECEIVED_RELIABLE_UNSAID_MAX : RECEIVED_UNSAID_MAX;
 
 	if (numbers->n == 0 || pn >= numbers->v[numbers->n - 1].end)
 		r->largest_us = now_us;
@@ -23,8 +24,8 @@ void received_note(struct received *r, uint64_t pn, bool wants_ack, uint64_t now
 	if (!wants_ack)
 		return;
 	if (r->unsaid++ == 0)
-		r->due_us = now_us + RECEIVED_ACK_DELAY_US;
-	if (r->unsaid >= RECEIVED_UNSAID_MAX || out_of_order)
+		r->due_us = now_us + (r->reliable ? RECEIVED_RELIABLE_DELAY_US : RECEIVED_ACK_DELAY_US);
+	if (r->unsaid >= unsaid_max || (out_of_order && !r->reliable))
 		r->due_us = MIN(r->due_us, now_us);
 }
 

@@ -13,10 +13,14 @@
 enum {
 	RECEIVED_ACK_DELAY_US = 25000, /* the longest that an acknowledgement waits */
 	RECEIVED_UNSAID_MAX = 2,       /* with so many datagrams unacknowledged it is due at once */
+	/* The same on a reliable path, where an acknowledgement only frees the queue (recovery.h). */
+	RECEIVED_RELIABLE_DELAY_US = 250000,
+	RECEIVED_RELIABLE_UNSAID_MAX = 8,
 };
 
 /* A zeroed one has received nothing. */
 struct received {
+	bool reliable;
 	struct ranges numbers; /* the oldest are forgotten when it is full */
 	uint64_t largest_us;   /* when the largest number came */
 	uint64_t due_us;       /* of the acknowledgement; only while unsaid > 0 */

@@ -316,6 +316,7 @@ static void go_up(struct node *n, struct session *s)
 	c->suspect = false;
 	c->asks_again = false;
 	s->state = SESSION_UP;
+	s->received.reliable = s->reliable;
 	if (s->reliable)
 		recovery_init_reliable(&s->recovery);
 	else

@@ -574,6 +574,20 @@ static void an_ack_is_due_when_it_should_be(void **state)
 	assert_true(received_owes_ack(&r) && w.len == 0 && !w.failed);
 }
 
+static void a_reliable_path_is_acked_seldom(void **state)
+{
+	struct received r = { .reliable = true };
+	uint64_t pn = 0;
+
+	(void)state;
+	for (; pn < RECEIVED_RELIABLE_UNSAID_MAX - 1; pn++) {
+		received_note(&r, pn * 2, true, 20 + pn); /* a gap says nothing there */
+		assert_int_equal(received_deadline_us(&r), 20 + RECEIVED_RELIABLE_DELAY_US);
+	}
+	received_note(&r, pn * 2, true, 100);
+	assert_int_equal(received_deadline_us(&r), 100);
+}
+
 struct tally {
 	struct recovery_sink sink;
 	unsigned acked, other;
@@ -683,6 +697,7 @@ int main(void)
 		                                single_teardown),
 		cmocka_unit_test_setup_teardown(pacing_suits_a_slow_timer, single_setup, single_teardown),
 		cmocka_unit_test(an_ack_is_due_when_it_should_be),
+		cmocka_unit_test(a_reliable_path_is_acked_seldom),
 		cmocka_unit_test(a_reliable_path_has_a_queue_and_no_losses),
 		cmocka_unit_test(the_newest_ranges_are_remembered),
 	};
