@@ -36,7 +36,7 @@ ZONE = """
     tcp dport 22 accept
     ip6 daddr fe80::/64 udp dport 546 accept
     %s
-    meta l4proto { icmp, ipv6-icmp } accept
+    meta l4proto { 1, 58 } accept
     reject with icmpx admin-prohibited
 """
 
