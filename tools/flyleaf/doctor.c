@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "node/confine.h"
 #include "store/vault.h"
 #include "tools/flyleaf/command.h"
 #include "tools/flyleaf/doctor_bluetooth.h"
@@ -163,6 +164,23 @@ static struct doctor_finding check_memlock(const struct command_line *line)
 		                    "locked memory: only %llu KiB are allowed; keys could be swapped out",
 		                    (unsigned long long)limit.rlim_cur >> 10);
 	return doctor_found(DOCTOR_GOOD, NULL, "locked memory: enough for the keys");
+}
+
+static struct doctor_finding check_confinement(const struct command_line *line)
+{
+	const int lacks = confine_lacks();
+
+	(void)line;
+	if ((lacks & CONFINE_FILES_OPEN) != 0)
+		return doctor_found(
+		        DOCTOR_WEAK,
+		        "Use a kernel with Landlock, Linux 5.13 or later; where it is there and off, add "
+		        "landlock to lsm= on the kernel's command line.",
+		        "confinement: a fault in Flyleaf could reach other files of yours");
+	if ((lacks & CONFINE_CALLS_OPEN) != 0)
+		return doctor_found(DOCTOR_WEAK, "Use a kernel with seccomp filters.",
+		                    "confinement: a fault in Flyleaf could start other programs");
+	return doctor_found(DOCTOR_GOOD, NULL, "confinement: a node reaches its own folder and nothing else");
 }
 
 /* ---- Where the vault rests ------------------------------------------------- */
@@ -369,8 +387,9 @@ static struct doctor_finding check_node(const struct command_line *line)
 }
 
 static struct doctor_finding (*const checks[])(const struct command_line *line) = {
-	check_swap, check_hibernation, check_cores,    check_memlock, check_permissions, check_file_system,
-	check_room, check_snapshots,   check_firewall, check_avahi,   check_clock,       check_node,
+	check_swap,        check_hibernation, check_cores, check_memlock,   check_confinement,
+	check_permissions, check_file_system, check_room,  check_snapshots, check_firewall,
+	check_avahi,       check_clock,       check_node,
 };
 
 /* Whether it is something weak. */

@@ -1,9 +1,9 @@
 /*
  * run.c: open the vault and be the node, until somebody locks it.
  *
- * The process is hardened before the pass-phrase is asked for. Argon2id runs before the loop does. The
- * notebook stays with the vault: the loop gets its rows, and when a turn failed and it wants them again, the
- * notebook is forgotten and opened from the disk once more.
+ * The process is hardened before the pass-phrase is asked for, and confined before it serves. Argon2id runs
+ * before the loop does. The notebook stays with the vault: the loop gets its rows, and when a turn failed and
+ * it wants them again, the notebook is forgotten and opened from the disk once more.
  */
 #include "tools/flyleaf/command.h"
 
@@ -13,6 +13,7 @@
 
 #include <sodium.h>
 
+#include "node/confine.h"
 #include "node/crypto/random.h"
 #include "node/loop.h"
 #include "node/process.h"
@@ -253,6 +254,20 @@ static int harden(struct run *r)
 	return 0;
 }
 
+/* When the pass-phrase was read and the vault found: what comes from others is read behind these fences. */
+static int confine(const struct run *r)
+{
+	const int lacks = confine_process(r->line->home);
+
+	if (lacks < 0)
+		return report_err(lacks, "confining the process");
+	if (lacks != 0)
+		report(EXIT_DONE, "More about it says: flyleaf doctor",
+		       "this system cannot confine the program: a fault in it could reach other files of "
+		       "yours");
+	return 0;
+}
+
 int command_run(const struct command_line *given)
 {
 	struct command_line line = *given;
@@ -269,6 +284,8 @@ int command_run(const struct command_line *given)
 	if (r.guess == NULL)
 		return report_err(ERR_NOMEM, "opening the vault");
 	e = open_vault(&r);
+	if (e == 0)
+		e = confine(&r);
 	if (e == 0)
 		e = serve(&r);
 	vault_close(r.vault);
