@@ -85,6 +85,7 @@ static void face_close(struct face *f)
 {
 	struct control *c = f->control;
 	struct face **at = &c->faces;
+	int r;
 
 	if (f->closing)
 		return;
@@ -94,10 +95,10 @@ static void face_close(struct face *f)
 	*at = f->next;
 	c->faces_len--;
 	uv_close((uv_handle_t *)&f->pipe, face_closed);
-	if (c->pairing == f->number && !c->closing) { /* nobody is there any more to compare anything */
+	if (c->pairing == f->number) { /* nobody is there any more to compare anything */
 		c->pairing = 0;
-		if (loop_request(c->loop, &(struct request){ .kind = REQ_PAIR_CANCEL }) != 0)
-			assert(false); /* it was taken when the pairing began */
+		r = loop_request(c->loop, &(struct request){ .kind = REQ_PAIR_CANCEL });
+		assert(r == 0); /* as that which began the pairing was taken */
 	}
 }
 
@@ -125,9 +126,10 @@ static void line_written(uv_write_t *write, int status)
 static void tell(struct face *f, json_t *o)
 {
 	const size_t len = o == NULL ? 0 : json_dumpb(o, NULL, 0, JSON_COMPACT);
-	struct line *line = len == 0 || f->closing ? NULL : malloc(sizeof(*line) + len + 1);
+	struct line *line = len == 0 ? NULL : malloc(sizeof(*line) + len + 1);
 	uv_buf_t buf;
 
+	assert(!f->closing);
 	if (line != NULL && json_dumpb(o, line->text, len, JSON_COMPACT) != len) { /* it takes memory too */
 		free(line);
 		line = NULL;
@@ -319,7 +321,7 @@ static void note_pairing(struct control *c, const struct face *f, const struct r
 
 void control_reply(struct control *c, const struct effect *e, struct span text)
 {
-	struct face *f = c == NULL ? NULL : face_of(c, e->request);
+	struct face *f = face_of(c, e->request);
 	const struct waiting *w;
 
 	if (f == NULL) {
@@ -336,8 +338,6 @@ void control_reply(struct control *c, const struct effect *e, struct span text)
 
 void control_notice(struct control *c, const struct effect *e, struct span text)
 {
-	if (c == NULL)
-		return;
 	if (e->notice == NOTICE_PAIR_COMPARE || e->notice == NOTICE_PAIR_FAILED)
 		c->pairing = 0;
 	for (struct face *f = c->faces, *next; f != NULL; f = next) {
@@ -349,8 +349,6 @@ void control_notice(struct control *c, const struct effect *e, struct span text)
 
 void control_room(struct control *c, enum loop_room room)
 {
-	if (c == NULL)
-		return;
 	for (struct face *f = c->faces, *next; f != NULL; f = next) {
 		next = f->next;
 		if (f->follows)
@@ -360,8 +358,6 @@ void control_room(struct control *c, enum loop_room room)
 
 void control_failed(struct control *c, int err)
 {
-	if (c == NULL)
-		return;
 	c->pairing = 0;
 	for (struct face *f = c->faces, *next; f != NULL; f = next) {
 		next = f->next;
@@ -374,8 +370,6 @@ void control_failed(struct control *c, int err)
 
 void control_resume(struct control *c)
 {
-	if (c == NULL)
-		return;
 	for (struct face *f = c->faces, *next; f != NULL; f = next) {
 		next = f->next;
 		if (f->held)

@@ -2,7 +2,7 @@
  * control.h: the socket HOME/control, through which faces talk to the node (node/CONTROL.md).
  *
  * Only processes of our own user are heard. What a face asks to change is a request to the loop; what it only
- * looks at is answered from committed state. All functions but control_new() bear NULL: no socket was wanted.
+ * looks at is answered from committed state.
  */
 #ifndef NODE_CONTROL_H
 #define NODE_CONTROL_H
@@ -25,7 +25,8 @@ struct control;
 /* Whatever socket lies there is stale: the caller holds the notebook's lock. Returns 0, ERR_EXISTS when
  * something else lies there, or another enum err. */
 must_check int control_new(struct control **out, struct loop *l, uv_loop_t *uv, const char *home);
-/* Tells the faces, closes everything, frees it, then calls closed(). */
+/* Tells the faces, closes everything, frees it, then calls closed(). NULL is allowed: closed() is called at
+ * once. */
 void control_close(struct control *c, void (*closed)(void *arg), void *arg);
 
 /* Goes on with what had to wait for the end of the turn. */

@@ -29,8 +29,8 @@ struct loop {
 	struct bluetooth *bluetooth;
 	struct radio radios[RADIOS_MAX];
 	size_t radios_len;
-	struct control *control; /* NULL without a home */
-	struct store *store;     /* borrowed */
+	struct control *control;
+	struct store *store; /* borrowed */
 	struct node *node;
 	struct effects fx;        /* of the open turn */
 	struct effects releasing; /* of the one before: what a release causes belongs to the next turn */
@@ -70,7 +70,7 @@ static void keep_going(uv_idle_t *idle)
 
 static void feed(struct loop *l, struct event *ev)
 {
-	if (l->failure != 0 || l->locking || l->options->read_only)
+	if (l->locking)
 		return;
 	if (l->room == LOOP_ROOM_NONE && ev->kind != EV_REQUEST)
 		return;
@@ -97,9 +97,7 @@ static void feed_network(struct loop *l)
 
 static void feed_radios(struct loop *l)
 {
-	if (l->bluetooth != NULL)
-		feed(l,
-		     &(struct event){ .kind = EV_RADIOS, .radios = l->radios, .radios_len = l->radios_len });
+	feed(l, &(struct event){ .kind = EV_RADIOS, .radios = l->radios, .radios_len = l->radios_len });
 }
 
 /* What there is to meet over, all of it: for a node that begins. */
@@ -465,8 +463,8 @@ static void on_check(uv_check_t *check)
 		tidy(l);
 	if (!l->locking)
 		control_resume(l->control);
-	else if (!uv_is_closing((uv_handle_t *)&l->check))
-		close_all(l);
+	else
+		close_all(l); /* this is the last check */
 }
 
 void loop_lock(struct loop *l)
@@ -521,14 +519,18 @@ bool loop_on_battery(const struct loop *l)
 
 static int init_handles(struct loop *l)
 {
-	int r = uv_idle_init(&l->uv, &l->idle) | uv_check_init(&l->uv, &l->check) |
-	        uv_timer_init(&l->uv, &l->tick) | uv_timer_init(&l->uv, &l->power) |
-	        uv_timer_init(&l->uv, &l->tidy) | uv_timer_init(&l->uv, &l->look);
+	int r = 0;
 
+	uv_idle_init(&l->uv, &l->idle);
+	uv_check_init(&l->uv, &l->check);
+	uv_timer_init(&l->uv, &l->tick);
+	uv_timer_init(&l->uv, &l->power);
+	uv_timer_init(&l->uv, &l->tidy);
+	uv_timer_init(&l->uv, &l->look);
 	l->check.data = l->tick.data = l->power.data = l->tidy.data = l->look.data = l;
-	r |= uv_check_start(&l->check, on_check) |
-	     uv_timer_start(&l->power, on_power, LOOP_POWER_MS, LOOP_POWER_MS) |
-	     uv_timer_start(&l->tidy, on_tidy, LOOP_TIDY_MS, LOOP_TIDY_MS);
+	uv_check_start(&l->check, on_check);
+	uv_timer_start(&l->power, on_power, LOOP_POWER_MS, LOOP_POWER_MS);
+	uv_timer_start(&l->tidy, on_tidy, LOOP_TIDY_MS, LOOP_TIDY_MS);
 	for (size_t i = 0; i < COUNT_OF(locking_signals); i++) {
 		if (uv_signal_init(&l->uv, &l->signals[i]) != 0)
 			return ERR_SYSTEM;
@@ -556,10 +558,22 @@ static bool may_open_enough(void)
 	return enough;
 }
 
+/* The last of all that has to be there: no turn may begin before. */
+static int open_carriers(struct loop *l)
+{
+	int r = bluetooth_new(&l->bluetooth, &l->uv, &l->options->bluetooth, &bluetooth_callbacks, l);
+
+	if (r == 0)
+		r = lan_new(&l->lan, &l->uv, &l->options->lan, &lan_callbacks, l);
+	if (r == 0)
+		look_at_room(l, true);
+	return r;
+}
+
 int loop_run(const struct loop_options *options)
 {
 	struct loop *l;
-	int r = ERR_NOMEM;
+	int r = ERR_NOMEM, closed;
 
 	if (!may_open_enough())
 		return ERR_SYSTEM;
@@ -575,14 +589,10 @@ int loop_run(const struct loop_options *options)
 	r = init_handles(l);
 	if (r == 0)
 		r = open_node(l);
-	if (r == 0 && !options->read_only)
-		look_at_room(l, true);
-	if (r == 0 && !options->read_only)
-		r = bluetooth_new(&l->bluetooth, &l->uv, &options->bluetooth, &bluetooth_callbacks, l);
-	if (r == 0 && !options->read_only)
-		r = lan_new(&l->lan, &l->uv, &options->lan, &lan_callbacks, l);
-	if (r == 0 && options->home != NULL)
+	if (r == 0)
 		r = control_new(&l->control, l, &l->uv, options->home);
+	if (r == 0 && !options->read_only)
+		r = open_carriers(l);
 	if (r != 0)
 		loop_lock(l);
 	uv_run(&l->uv, UV_RUN_DEFAULT);
@@ -591,8 +601,8 @@ int loop_run(const struct loop_options *options)
 	shut_node(l);
 	effects_deinit(&l->fx);
 	effects_deinit(&l->releasing);
-	if (uv_loop_close(&l->uv) != 0)
-		assert(false);
+	closed = uv_loop_close(&l->uv);
+	assert(closed == 0);
 	sodium_memzero(l, sizeof(*l));
 	free(l);
 	return r;

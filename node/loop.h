@@ -49,7 +49,7 @@ struct loop_options {
 	int (*room)(void *arg, bool now);
 	void *arg;
 	bool read_only; /* the notebook can be read and nothing more: no carrier is opened, nothing changes */
-	const char *home;   /* the folder of the control socket; NULL: none */
+	const char *home;   /* the folder of the control socket */
 	const char *report; /* what was noticed when the notebook was opened, for status; NULL: nothing */
 	struct lan_options lan;
 	struct bluetooth_options bluetooth;
