@@ -51,6 +51,7 @@ struct control {
 	uint32_t numbers;
 	uint32_t pairing; /* the face whose pairing is under way; 0: none */
 	unsigned refused; /* by the system, one after the other */
+	bool knocked;     /* a face came for which there was no memory */
 	size_t handles;
 	bool closing;
 	void (*closed)(void *arg);
@@ -368,15 +369,6 @@ void control_failed(struct control *c, int err)
 	}
 }
 
-void control_resume(struct control *c)
-{
-	for (struct face *f = c->faces, *next; f != NULL; f = next) {
-		next = f->next;
-		if (f->held)
-			run(f);
-	}
-}
-
 /* ---- Coming and going ------------------------------------------------------ */
 
 static bool is_own_user(const uv_pipe_t *pipe)
@@ -408,21 +400,16 @@ static void listener_failed(struct control *c, int status)
 	loop_lock(c->loop);
 }
 
-static void face_came(uv_stream_t *listener, int status)
+/* libuv listens no more until the face that came is taken. */
+static void let_in(struct control *c)
 {
-	struct control *c = listener->data;
-	struct face *f;
+	struct face *f = calloc(1, sizeof(*f));
+	int r;
 
-	if (status < 0) {
-		listener_failed(c, status);
+	c->knocked = f == NULL;
+	if (f == NULL)
 		return;
-	}
-	c->refused = 0;
-	f = calloc(1, sizeof(*f));
-	if (f == NULL || uv_pipe_init(c->uv, &f->pipe, 0) != 0) {
-		free(f);
-		return;
-	}
+	uv_pipe_init(c->uv, &f->pipe, 0);
 	f->control = c;
 	f->number = ++c->numbers;
 	f->pipe.data = f;
@@ -430,13 +417,38 @@ static void face_came(uv_stream_t *listener, int status)
 	c->faces = f;
 	c->faces_len++;
 	c->handles++;
-	if (uv_accept(listener, (uv_stream_t *)&f->pipe) != 0 || !is_own_user(&f->pipe)) {
+	r = uv_accept((uv_stream_t *)&c->listener, (uv_stream_t *)&f->pipe);
+	assert(r == 0); /* somebody knocked */
+	if (!is_own_user(&f->pipe)) {
 		face_close(f);
 	} else if (c->faces_len > CONTROL_FACES_MAX) {
 		tell(f, lines_error(0, reply_word(REPLY_LIMIT), "too many programs are connected"));
 		face_close(f);
 	} else {
 		run(f);
+	}
+}
+
+static void face_came(uv_stream_t *listener, int status)
+{
+	struct control *c = listener->data;
+
+	if (status < 0) {
+		listener_failed(c, status);
+		return;
+	}
+	c->refused = 0;
+	let_in(c);
+}
+
+void control_resume(struct control *c)
+{
+	if (c->knocked)
+		let_in(c);
+	for (struct face *f = c->faces, *next; f != NULL; f = next) {
+		next = f->next;
+		if (f->held)
+			run(f);
 	}
 }
 

@@ -29,7 +29,7 @@ must_check int control_new(struct control **out, struct loop *l, uv_loop_t *uv, 
  * once. */
 void control_close(struct control *c, void (*closed)(void *arg), void *arg);
 
-/* Goes on with what had to wait for the end of the turn. */
+/* Goes on with what had to wait for the end of the turn, or for memory. */
 void control_resume(struct control *c);
 void control_reply(struct control *c, const struct effect *e, struct span text);
 void control_notice(struct control *c, const struct effect *e, struct span text);
