@@ -10,10 +10,10 @@
 #include "node/base/common.h"
 
 struct failing_memory {
-	bool armed;
-	bool on;       /* all requests after it fail too */
-	uint64_t at;   /* from 1 */
-	uint64_t seen; /* requests while armed */
+	volatile bool armed; /* compilers are sure that malloc() looks at nothing of ours */
+	bool on;             /* all requests after it fail too */
+	uint64_t at;         /* from 1 */
+	uint64_t seen;       /* requests while armed */
 };
 
 extern struct failing_memory failing_memory;

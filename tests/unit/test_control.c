@@ -1,341 +1,31 @@
 /*
- * The driver and its socket, whole, with a small core of the test's own in place of the node.
+ * The socket of the driver, whole, and the faces that use it well and badly; and the process that they run
+ * in.
  */
 #include "node/control.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "node/crypto/random.h"
 #include "node/lines.h"
 #include "node/object.h"
 #include "node/process.h"
-#include "store/conversations.h"
-#include "store/messages.h"
+#include "tests/failing_memory.h"
+#include "tests/unit/driver.h"
 #include "tests/unit/unit.h"
 
-/* ---- The stand-in ---------------------------------------------------------- */
-
-/* One contact, Anna. A text that is "FAIL" or "FULL" fails the step; what is sent comes back as a notice. */
-struct node {
-	struct store *store;
-	struct contact_record anna;
-	int64_t next;
-};
-
-static struct counts { /* shared with the parent */
-	unsigned news, networks, cancels, settles, sends, looks, tidied;
-	int room;      /* what the disk has, enum loop_room */
-	bool room_low; /* what the node was told last */
-} * counts;
-
-#define X(name, word, text) [name] = word,
-static const char *const reply_words[] = { REPLY_LIST(X) };
-#undef X
-#define X(name, word, text) [name] = text,
-static const char *const reply_texts[] = { REPLY_LIST(X) };
-#undef X
-
-const char *reply_word(enum reply_code code)
-{
-	return reply_words[code];
-}
-
-const char *reply_text(enum reply_code code)
-{
-	return reply_texts[code];
-}
-
-struct span effect_bytes(const struct effects *fx, const struct effect *e)
-{
-	return span_from(e->len == 0 ? NULL : fx->bytes + e->at, e->len);
-}
-
-void effects_clear(struct effects *fx)
-{
-	fx->n = fx->bytes_len = 0;
-}
-
-void effects_deinit(struct effects *fx)
-{
-	free(fx->v);
-	free(fx->bytes);
-	*fx = (struct effects){ 0 };
-}
-
-static struct effect *add_effect(struct effects *fx, const char *text)
-{
-	if (fx->cap == 0) {
-		fx->cap = 4096;
-		fx->v = calloc(fx->cap, sizeof(*fx->v));
-		fx->bytes = calloc(1, 65536);
-	}
-	assert(fx->n < fx->cap);
-	fx->v[fx->n] = (struct effect){ .at = fx->bytes_len, .len = strlen(text) };
-	memcpy(fx->bytes + fx->bytes_len, text, strlen(text));
-	fx->bytes_len += strlen(text);
-	return &fx->v[fx->n++];
-}
-
-int node_new(struct node **out, struct store *store, struct random *rng, uint64_t clock)
-{
-	struct node *n = calloc(1, sizeof(*n));
-
-	(void)rng;
-	(void)clock;
-	counts->news++;
-	n->store = store;
-	n->anna = (struct contact_record){ .name = "Anna",
-		                           .state = CONTACT_MET,
-		                           .safety = "12345 67890",
-		                           .s.public.b = { 1 },
-		                           .peer_s.b = { 2 } };
-	*out = n;
-	return contacts_add(store, &n->anna);
-}
-
-void node_free(struct node *n)
-{
-	free(n);
-}
-
-static void reply(struct effects *fx, const struct request *q, enum reply_code code, int64_t number,
-                  const char *text)
-{
-	struct effect *e = add_effect(fx, text);
-
-	e->kind = FX_REPLY;
-	e->request = q->id;
-	e->code = code;
-	e->number = number;
-}
-
-static int take_send(struct node *n, const struct request *q, struct effects *fx)
-{
-	const struct message m = { .position = n->next, .own = true, .claimed = 7, .content = q->text };
-	int r;
-
-	counts->sends++;
-	if (q->text.len == 4 && memcmp(q->text.p, "FAIL", 4) == 0)
-		return ERR_IO;
-	if (q->text.len == 4 && memcmp(q->text.p, "FULL", 4) == 0)
-		return ERR_FULL;
-	r = messages_add(n->store, n->anna.id, &m);
-	if (r != 0)
-		return r;
-	reply(fx, q, REPLY_OK, n->next++, "");
-	add_effect(fx, "")->kind = FX_NOTICE;
-	fx->v[fx->n - 1].notice = NOTICE_MESSAGE;
-	fx->v[fx->n - 1].contact = n->anna.id;
-	fx->v[fx->n - 1].number = m.position;
-	return 0;
-}
-
-int node_step(struct node *n, const struct event *ev, struct effects *fx)
-{
-	const struct request *q = ev->request;
-
-	counts->networks += ev->kind == EV_NETWORK;
-	if (ev->kind == EV_ROOM)
-		counts->room_low = ev->room_low;
-	if (ev->kind != EV_REQUEST)
-		return 0;
-	if (q->kind == REQ_PAIR_CANCEL) {
-		counts->cancels++;
-		reply(fx, q, REPLY_OK, 0, "");
-	} else if (q->kind == REQ_PAIR_SHOW) {
-		reply(fx, q, REPLY_OK, 0, q->flag ? "QRQR" : "12 one two three");
-	} else if (q->kind == REQ_LOOK) {
-		reply(fx, q, REPLY_NO_NETWORK, 0, "");
-	} else if (q->name.len != 4 || memcmp(q->name.p, "Anna", 4) != 0) {
-		reply(fx, q, REPLY_UNKNOWN, 0, "");
-	} else if (q->kind == REQ_SEND) {
-		return take_send(n, q, fx);
-	} else {
-		reply(fx, q, q->kind == REQ_MODE && q->mode == MODE_CALL ? REPLY_OK : REPLY_PENDING, 0, "");
-	}
-	return 0;
-}
-
-int node_settle(struct node *n, uint64_t now_us, uint64_t clock, struct effects *fx)
-{
-	(void)n;
-	(void)now_us;
-	(void)clock;
-	(void)fx;
-	counts->settles++;
-	return 0;
-}
-
-uint64_t node_deadline_us(const struct node *n)
-{
-	(void)n;
-	return UINT64_MAX;
-}
-
-size_t node_contact_count(const struct node *n)
-{
-	(void)n;
-	return 1;
-}
-
-void node_contact_view(const struct node *n, size_t i, struct contact_view *out)
-{
-	(void)i;
-	*out = (struct contact_view){
-		.record = &n->anna, .waiting = n->next, .stored_before = 1, .next_position = n->next
-	};
-}
-
-int node_contact_find(const struct node *n, struct span name)
-{
-	(void)n;
-	return name.len == 4 && memcmp(name.p, "Anna", 4) == 0 ? 0 : -1;
-}
-
-bool node_is_looking(const struct node *n)
-{
-	(void)n;
-	return false;
-}
-
-bool node_clock_is_wrong(const struct node *n)
-{
-	(void)n;
-	return false;
-}
-
-/* ---- A driver in a child --------------------------------------------------- */
-
-struct place {
-	char home[32];
-	pid_t child;
-};
-
-static int open_rows(void *arg, struct store **out)
-{
-	static struct store *rows;
-	int r;
-
-	(void)arg;
-	store_close(rows);
-	rows = NULL;
-	r = store_open(&rows, NULL, ":memory:");
-	*out = rows;
-	return r;
-}
-
-static int look_at_room(void *arg, bool now)
-{
-	(void)arg;
-	counts->looks += now;
-	return counts->room;
-}
-
-static int tidy(void *arg)
-{
-	(void)arg;
-	counts->tidied++;
-	counts->room = LOOP_ROOM_ENOUGH;
-	return 0;
-}
-
-static void start(struct place *p)
-{
-	static const char *const loopback[] = { "lo" };
-	char path[64];
-
-	snprintf(p->home, sizeof(p->home), "/tmp/control.XXXXXX");
-	assert_non_null(mkdtemp(p->home));
-	p->child = fork();
-	assert_int_not_equal(p->child, -1);
-	if (p->child == 0) {
-		const struct loop_options options = { .open = open_rows,
-			                              .tidy = tidy,
-			                              .room = look_at_room,
-			                              .home = p->home,
-			                              .lan = { loopback, 1 },
-			                              .rng = random_system() };
-		int null = open("/dev/null", O_WRONLY);
-
-		dup2(null, 2);
-		exit(loop_run(&options) == 0 ? 0 : 9); /* not _exit(): a leak sanitizer looks then */
-	}
-	snprintf(path, sizeof(path), "%s/control", p->home);
-	for (int i = 0; i < 500 && access(path, F_OK) != 0; i++)
-		usleep(5000);
-}
-
-static int dial(const struct place *p)
-{
-	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	const struct timeval limit = { 3, 0 };
-	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	snprintf(to.sun_path, sizeof(to.sun_path), "%s/control", p->home);
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	for (int i = 0; i < 500; i++) {
-		if (connect(fd, (const struct sockaddr *)&to, sizeof(to)) == 0)
-			return fd;
-		usleep(5000);
-	}
-	fail_msg("no socket");
-	return -1;
-}
-
-/* A line, without its end; empty when the other side is gone. */
-static const char *hear(int fd)
-{
-	static char line[1 << 20];
-	size_t n = 0;
-
-	while (n < sizeof(line) - 1 && recv(fd, &line[n], 1, 0) == 1 && line[n] != '\n')
-		n++;
-	line[n] = '\0';
-	return line;
-}
-
-static void say(int fd, const char *line)
-{
-	const size_t len = strlen(line);
-	size_t at = 0;
-
-	while (at < len) {
-		const ssize_t n = send(fd, line + at, len - at, MSG_NOSIGNAL);
-
-		if (n <= 0)
-			return;
-		at += (size_t)n;
-	}
-	(void)!send(fd, "\n", 1, MSG_NOSIGNAL);
-}
-
-static int stop(struct place *p, int sig)
-{
-	int status;
-	char path[64];
-
-	if (sig != 0)
-		kill(p->child, sig);
-	assert_int_equal(waitpid(p->child, &status, 0), p->child);
-	snprintf(path, sizeof(path), "%s/control", p->home);
-	assert_int_equal(access(path, F_OK), -1); /* the socket went too */
-	rmdir(p->home);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
-
 /* ---- Tests ----------------------------------------------------------------- */
+
+static const char hello[] = "{\"v\":1,\"id\":1,\"do\":\"hello\"}";
+static const char follow[] = "{\"v\":1,\"id\":1,\"do\":\"follow\"}";
 
 static void each_request_has_its_reply(void **state)
 {
@@ -394,260 +84,264 @@ static void each_request_has_its_reply(void **state)
 		{ "{\"v\":1,\"id\":1,\"do\":\"hello\"} x", "bad-request" },
 		{ "{\"v\":1,\"id\":1,\"do\":[[[[[[]]]]]]}", "bad-request" },
 	};
-	struct place p;
 	int fd;
 
 	(void)state;
-	start(&p);
-	fd = dial(&p);
+	driver_start();
+	fd = driver_dial();
 	for (size_t i = 0; i < COUNT_OF(table); i++) {
 		const char *heard;
 
-		say(fd, table[i].says);
-		heard = hear(fd);
+		driver_say(fd, table[i].says);
+		heard = driver_hear(fd);
 		if (strstr(heard, table[i].hears) == NULL)
 			fail_msg("%s\n  gave %s\n  not  %s", table[i].says, heard, table[i].hears);
 	}
 	close(fd);
-	assert_int_equal(stop(&p, SIGTERM), 0);
+	assert_int_equal(driver_stop(SIGTERM), 0);
 }
 
 static void lines_in_one_piece_are_answered_in_order(void **state)
 {
-	struct place p;
 	char all[200 * 80] = "";
 	unsigned turns;
 	int fd;
 
 	(void)state;
-	start(&p);
-	fd = dial(&p);
+	driver_start();
+	fd = driver_dial();
 	for (unsigned i = 0; i < 150; i++)
 		snprintf(all + strlen(all), 80, "%s{\"v\":1,\"id\":%u,\"do\":\"%s}", i > 0 ? "\n" : "", i,
 		         i % 50 == 49 ? "read\",\"name\":\"Anna\",\"last\":1"
 		                      : "send\",\"name\":\"Anna\",\"text\":\"x\"");
-	turns = counts->settles;
-	say(fd, all);
+	turns = driver->settles;
+	driver_say(fd, all);
 	for (unsigned i = 0; i < 150; i++) {
 		char begins[32];
-		const char *heard = hear(fd);
+		const char *heard = driver_hear(fd);
 
 		snprintf(begins, sizeof(begins), "{\"v\":1,\"id\":%u,\"ok\":true,", i);
 		assert_memory_equal(heard, begins, strlen(begins));
 	}
-	assert_true(counts->settles - turns < 20); /* many of them share a turn */
+	assert_true(driver->settles - turns < 20); /* many of them share a turn */
 	close(fd);
-	assert_int_equal(stop(&p, SIGINT), 0);
+	assert_int_equal(driver_stop(SIGINT), 0);
 }
 
 static void a_line_may_be_long_but_not_longer(void **state)
 {
-	struct place p;
 	const size_t size = CONTROL_LINE_MAX + 100;
 	char *line = malloc(size);
 	int fd;
 
 	(void)state;
-	start(&p);
-	fd = dial(&p);
+	driver_start();
+	fd = driver_dial();
 	memset(line, ' ', size);
 	memcpy(line, "{\"v\":1,\"id\":1,\"do\":\"hello\"", 26);
 	memcpy(line + CONTROL_LINE_MAX - 2, "}", 2);
-	say(fd, line);
-	assert_non_null(strstr(hear(fd), "\"protocol\":1}"));
+	driver_say(fd, line);
+	assert_non_null(strstr(driver_hear(fd), "\"protocol\":1}"));
 	memset(line, 'x', size);
 	line[size - 1] = '\0';
-	say(fd, line);
-	assert_non_null(strstr(hear(fd), "bad-request"));
-	assert_string_equal(hear(fd), ""); /* cut off */
+	driver_say(fd, line);
+	assert_non_null(strstr(driver_hear(fd), "bad-request"));
+	assert_string_equal(driver_hear(fd), ""); /* cut off */
+	close(fd);
+	fd = driver_dial();
+	driver_send(fd, "CALLS 2 uv_write", "\"ok\":true");
+	driver_say(fd, line);
+	assert_string_equal(driver_hear(fd), ""); /* also where that cannot be said */
 	close(fd);
 	free(line);
-	assert_int_equal(stop(&p, SIGHUP), 0);
+	assert_int_equal(driver_stop(SIGHUP), 0);
 }
 
 static void a_seventeenth_face_is_refused(void **state)
 {
-	struct place p;
 	int fds[CONTROL_FACES_MAX + 1];
 
 	(void)state;
-	start(&p);
+	driver_start();
 	for (unsigned i = 0; i < COUNT_OF(fds); i++) {
-		fds[i] = dial(&p);
-		say(fds[i], "{\"v\":1,\"id\":1,\"do\":\"hello\"}");
-		assert_non_null(
-		        strstr(hear(fds[i]), i < CONTROL_FACES_MAX ? "flyleaf" : "\"error\":\"limit\""));
+		fds[i] = driver_dial();
+		driver_say(fds[i], "{\"v\":1,\"id\":1,\"do\":\"hello\"}");
+		assert_non_null(strstr(driver_hear(fds[i]),
+		                       i < CONTROL_FACES_MAX ? "flyleaf" : "\"error\":\"limit\""));
 	}
 	close(fds[0]);
 	close(fds[CONTROL_FACES_MAX]);
 	usleep(50000);
-	fds[0] = dial(&p);
-	say(fds[0], "{\"v\":1,\"id\":1,\"do\":\"hello\"}");
-	assert_non_null(strstr(hear(fds[0]), "flyleaf"));
+	fds[0] = driver_dial();
+	driver_say(fds[0], "{\"v\":1,\"id\":1,\"do\":\"hello\"}");
+	assert_non_null(strstr(driver_hear(fds[0]), "flyleaf"));
 	for (unsigned i = 0; i < CONTROL_FACES_MAX; i++)
 		close(fds[i]);
-	assert_int_equal(stop(&p, SIGTERM), 0);
+	assert_int_equal(driver_stop(SIGTERM), 0);
+}
+
+static bool is_cut_off(int fd)
+{
+	struct pollfd gone = { fd, 0, 0 };
+
+	return poll(&gone, 1, 0) == 1 && (gone.revents & POLLHUP) != 0;
 }
 
 static void who_follows_hears_and_who_does_not_read_is_cut_off(void **state)
 {
-	struct place p;
+	enum { AT_ONCE = CONTROL_ASKED_MAX - 1, TIMES_MAX = 1000 };
+	static const char send_x[] = "{\"v\":1,\"id\":2,\"do\":\"send\",\"name\":\"Anna\",\"text\":\"x\"}\n";
+	static char lines[AT_ONCE * sizeof(send_x)];
 	int deaf, follower, sender;
 	char byte;
-	unsigned i;
+	unsigned times;
 
 	(void)state;
-	start(&p);
-	deaf = dial(&p);
-	follower = dial(&p);
-	sender = dial(&p);
-	say(follower, "{\"v\":1,\"id\":1,\"do\":\"follow\"}");
-	say(deaf, "{\"v\":1,\"id\":1,\"do\":\"follow\"}");
-	assert_non_null(strstr(hear(follower), "\"ok\":true}"));
-	for (i = 0; i < 60000; i++) {
-		say(sender, "{\"v\":1,\"id\":2,\"do\":\"send\",\"name\":\"Anna\",\"text\":\"x\"}");
-		assert_non_null(strstr(hear(sender), "\"position\""));
-		hear(follower);
-		if (i % 512 == 0 && send(deaf, "", 0, MSG_NOSIGNAL) < 0)
-			break;
-		if (i % 512 == 0) {
-			struct pollfd gone = { deaf, 0, 0 };
-
-			if (poll(&gone, 1, 0) == 1 && (gone.revents & POLLHUP) != 0)
-				break;
+	for (unsigned i = 0; i < AT_ONCE; i++)
+		memcpy(lines + i * (sizeof(send_x) - 1), send_x, sizeof(send_x));
+	lines[AT_ONCE * (sizeof(send_x) - 1) - 1] = '\0'; /* the last newline is said with it */
+	driver_start();
+	deaf = driver_dial();
+	follower = driver_dial();
+	sender = driver_dial();
+	driver_say(deaf, follow);
+	driver_ask(follower, follow, "\"ok\":true}");
+	for (times = 0; times < TIMES_MAX && !is_cut_off(deaf); times++) {
+		driver_say(sender, lines);
+		for (unsigned i = 0; i < AT_ONCE; i++) {
+			assert_non_null(strstr(driver_hear(sender), "\"position\""));
+			assert_non_null(strstr(driver_hear(follower), "\"event\":\"message\""));
 		}
 	}
-	assert_true(i > 0 && i < 60000);
+	assert_true(times > 0 && times < TIMES_MAX);
 	while (recv(deaf, &byte, 1, 0) == 1)
 		;
-	say(sender, "{\"v\":1,\"id\":3,\"do\":\"lock\"}");
-	assert_non_null(strstr(hear(sender), "\"ok\":true}"));
-	assert_string_equal(hear(follower), "{\"v\":1,\"event\":\"locked\"}");
+	driver_ask(sender, "{\"v\":1,\"id\":3,\"do\":\"lock\"}", "\"ok\":true}");
+	assert_string_equal(driver_hear(follower), "{\"v\":1,\"event\":\"locked\"}");
 	close(deaf);
 	close(follower);
 	close(sender);
-	assert_int_equal(stop(&p, 0), 0);
+	assert_int_equal(driver_stop(0), 0);
 }
 
+/* What was closed before this is gone for the driver too. */
+static void settle(void)
+{
+	const int fd = driver_dial();
+
+	for (int i = 0; i < 2; i++) /* the second comes in a later iteration of its loop */
+		driver_ask(fd, hello, "\"protocol\":1}");
+	close(fd);
+}
+
+/* Only a pairing that is under way is cancelled when its face goes. */
 static void a_pairing_ends_with_its_face(void **state)
 {
-	struct place p;
-	const unsigned before = counts->cancels;
-	int fd;
+	static const struct {
+		const char *begins, *ends;
+		unsigned cancels;
+	} table[] = {
+		{ "\"pair_show\",\"name\":\"Eve\",\"qr\":false", NULL, 1 },
+		{ "\"pair_enter\",\"name\":\"Eve\",\"code\":\"12 one\"", NULL, 1 },
+		{ "\"pair_both\",\"name\":\"Eve\"", NULL, 1 },
+		{ "\"pair_both\",\"name\":\"Eve\"", "\"pair_cancel\"", 1 }, /* its own */
+		{ "\"pair_show\",\"name\":\"Eve\",\"qr\":false",
+		  "\"send\",\"name\":\"Anna\",\"text\":\"MET\"", 0 },
+		{ "\"pair_show\",\"name\":\"Eve\",\"qr\":false",
+		  "\"send\",\"name\":\"Anna\",\"text\":\"UNMET\"", 0 },
+		{ "\"pair_show\",\"name\":\"Eve\",\"qr\":false",
+		  "\"send\",\"name\":\"Anna\",\"text\":\"FAIL\"", 0 }, /* the node forgot it */
+	};
 
 	(void)state;
-	start(&p);
-	fd = dial(&p);
-	say(fd, "{\"v\":1,\"id\":1,\"do\":\"pair_show\",\"name\":\"Eve\",\"qr\":false}");
-	hear(fd);
-	close(dial(&p)); /* another one's going changes nothing */
-	usleep(50000);
-	assert_int_equal(counts->cancels, before);
-	close(fd);
-	for (int i = 0; i < 400 && counts->cancels == before; i++)
-		usleep(5000);
-	assert_int_equal(counts->cancels, before + 1);
-	assert_int_equal(stop(&p, SIGTERM), 0);
-}
+	driver_start();
+	for (size_t i = 0; i < COUNT_OF(table); i++) {
+		const int fd = driver_dial(), other = driver_dial();
+		const unsigned before = driver->cancels;
+		char line[128];
 
-static void a_failure_is_told_and_begun_anew(void **state)
-{
-	struct place p;
-	const unsigned before = counts->news;
-	int fd;
-
-	(void)state;
-	start(&p);
-	fd = dial(&p);
-	for (unsigned i = 1; i <= LOOP_RESTARTS_MAX; i++) {
-		say(fd, "{\"v\":1,\"id\":1,\"do\":\"send\",\"name\":\"Anna\",\"text\":\"FAIL\"}");
-		assert_non_null(strstr(hear(fd), "\"error\":\"failed\",\"text\":\"input/output error\""));
-		say(fd, "{\"v\":1,\"id\":2,\"do\":\"status\"}");
-		assert_non_null(strstr(hear(fd), "\"ok\":true"));
-		assert_int_equal(counts->news, before + 1 + i);
+		snprintf(line, sizeof(line), "{\"v\":1,\"id\":1,\"do\":%s}", table[i].begins);
+		driver_ask(fd, line, "\"ok\":true");
+		close(other); /* another one's going changes nothing */
+		settle();
+		assert_int_equal(driver->cancels, before);
+		if (table[i].ends != NULL) {
+			snprintf(line, sizeof(line), "{\"v\":1,\"id\":1,\"do\":%s}", table[i].ends);
+			driver_ask(fd, line, "\"ok\":");
+		}
+		close(fd);
+		settle();
+		assert_int_equal(driver->cancels, before + table[i].cancels);
 	}
-	say(fd, "{\"v\":1,\"id\":1,\"do\":\"send\",\"name\":\"Anna\",\"text\":\"FAIL\"}");
-	assert_int_equal(stop(&p, 0), 9);
-	close(fd);
+	assert_int_equal(driver_stop(SIGTERM), 0);
 }
 
-static void sends(int fd, const char *text, const char *reply)
+static void a_pairing_ends_with_the_driver(void **state)
 {
-	char line[128];
-
-	snprintf(line, sizeof(line), "{\"v\":1,\"id\":1,\"do\":\"send\",\"name\":\"Anna\",\"text\":\"%s\"}",
-	         text);
-	say(fd, line);
-	assert_non_null(strstr(hear(fd), reply));
-}
-
-static void says_room(int fd, const char *room)
-{
-	say(fd, "{\"v\":1,\"id\":2,\"do\":\"status\"}");
-	assert_non_null(strstr(hear(fd), room));
-}
-
-/* As often as it likes: what fails is told, people are heard, and the network waits for room. */
-static void a_full_disk_ends_nothing(void **state)
-{
-	struct place p;
-	unsigned news, networks;
 	int fd;
 
 	(void)state;
-	start(&p);
-	fd = dial(&p);
-	sends(fd, "before", "\"ok\":true");
-	news = counts->news;
-	networks = counts->networks;
-	counts->room = LOOP_ROOM_LOW; /* a little: not enough to go on with the network */
-	for (unsigned i = 1; i <= 3 * LOOP_RESTARTS_MAX; i++) {
-		sends(fd, "FULL", "\"error\":\"failed\",\"text\":\"no space left on the disk\"");
-		says_room(fd, "\"room\":\"none\"");
-		assert_int_equal(counts->news, news + i);
-	}
-	sends(fd, "a little", "\"ok\":true");
-	says_room(fd, "\"room\":\"none\"");
-	assert_int_equal(counts->networks, networks);
-	counts->room = LOOP_ROOM_ENOUGH;
-	sends(fd, "again", "\"ok\":true"); /* after which it looks */
-	says_room(fd, "\"room\":\"enough\"");
-	assert_int_equal(counts->networks, networks + 1);
+	driver_start();
+	fd = driver_dial();
+	driver_ask(fd, "{\"v\":1,\"id\":1,\"do\":\"pair_show\",\"name\":\"Eve\",\"qr\":false}",
+	           "\"ok\":true");
+	assert_int_equal(driver_stop(SIGTERM), 0);
+	assert_int_equal(driver->cancels, 0); /* the node is told that it is locked, and no more */
 	close(fd);
-	assert_int_equal(stop(&p, SIGTERM), 0);
 }
 
-static void the_node_is_told_of_room_and_tidying_makes_some(void **state)
+/* Who asks and does not read is not answered further, and not read, until it does; it loses nothing. */
+static void who_asks_without_reading_is_waited_for(void **state)
 {
-	struct place p;
-	int follower, fd;
+	static const char line[] = "{\"v\":1,\"id\":1,\"do\":\"read\",\"name\":\"Anna\"}\n";
+	unsigned idle = 0;
+	size_t at = 0;
+	int fd;
 
 	(void)state;
-	counts->tidied = 0;
-	start(&p);
-	follower = dial(&p);
-	fd = dial(&p);
-	say(follower, "{\"v\":1,\"id\":1,\"do\":\"follow\"}");
-	hear(follower);
-	counts->room = LOOP_ROOM_LOW;
-	sends(fd, "x", "\"ok\":true");
-	says_room(fd, "\"room\":\"low\"");
-	assert_true(counts->room_low);
-	assert_non_null(strstr(hear(follower), "\"event\":\"message\""));
-	assert_string_equal(hear(follower), "{\"v\":1,\"event\":\"room\",\"room\":\"low\"}");
-	counts->room = LOOP_ROOM_TIDY;
-	sends(fd, "x", "\"ok\":true");
-	says_room(fd, "\"room\":\"enough\"");
-	assert_int_equal(counts->tidied, 1);
-	assert_false(counts->room_low);
-	close(follower);
+	driver_start();
+	fd = driver_dial();
+	for (unsigned i = 0; i < 100; i++)
+		driver_send(fd, "a text of some length, so that replies are long", "\"ok\":true");
+	while (idle < 50) {
+		const ssize_t n = send(fd, line + at, sizeof(line) - 1 - at, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n > 0)
+			at += (size_t)n;
+		else
+			usleep(2000);
+		idle = n > 0 ? 0 : idle + 1;
+		at %= sizeof(line) - 1;
+	}
+	for (unsigned i = 0; i < 100; i++)
+		assert_non_null(strstr(driver_hear(fd), "\"messages\":["));
+	close(fd); /* and what it was still to hear goes nowhere */
+	fd = driver_dial();
+	driver_ask(fd, hello, "\"protocol\":1}");
 	close(fd);
-	assert_int_equal(stop(&p, SIGTERM), 0);
+	assert_int_equal(driver_stop(SIGTERM), 0);
+}
+
+/* What is asked after the lock is not done. */
+static void nothing_is_asked_after_the_lock(void **state)
+{
+	int fd;
+
+	(void)state;
+	driver_start();
+	fd = driver_dial();
+	driver_ask(fd,
+	           "{\"v\":1,\"id\":1,\"do\":\"lock\"}\n"
+	           "{\"v\":1,\"id\":2,\"do\":\"send\",\"name\":\"Anna\",\"text\":\"x\"}",
+	           "\"id\":1,\"ok\":true}");
+	assert_string_equal(driver_hear(fd), "");
+	close(fd);
+	assert_int_equal(driver_wait(), 0);
+	assert_int_equal(driver->sends, 0);
 }
 
 static void another_user_is_not_heard(void **state)
 {
-	struct place p;
 	pid_t child;
 	int status;
 
@@ -656,56 +350,47 @@ static void another_user_is_not_heard(void **state)
 		print_message("only root can be another user\n");
 		skip();
 	}
-	start(&p);
-	chmod(p.home, 0755);
+	driver_start();
+	chmod(driver->home, 0755);
 	child = fork();
 	if (child == 0) {
-		char path[64];
+		char path[DRIVER_PATH_MAX];
 		int fd;
 
-		snprintf(path, sizeof(path), "%s/control", p.home);
+		driver_socket(path);
 		chmod(path, 0666); /* even where the file would let it */
 		if (setuid(65534) != 0)
 			_exit(2);
-		fd = dial(&p);
-		say(fd, "{\"v\":1,\"id\":1,\"do\":\"hello\"}");
-		_exit(hear(fd)[0] == '\0' ? 0 : 1);
+		fd = driver_dial();
+		driver_say(fd, "{\"v\":1,\"id\":1,\"do\":\"hello\"}");
+		_exit(driver_hear(fd)[0] == '\0' ? 0 : 1);
 	}
 	waitpid(child, &status, 0);
 	assert_int_equal(status, 0);
-	assert_int_equal(stop(&p, SIGTERM), 0);
+	assert_int_equal(driver_stop(SIGTERM), 0);
 }
 
 static void the_socket_is_for_its_owner_and_takes_no_others_place(void **state)
 {
-	struct place p;
 	struct stat st;
-	char path[64];
-	int status, fd;
+	char path[DRIVER_PATH_MAX];
 
 	(void)state;
-	start(&p);
-	close(dial(&p));
-	snprintf(path, sizeof(path), "%s/control", p.home);
+	driver_start();
+	close(driver_dial());
+	driver_socket(path);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
-	kill(p.child, SIGKILL);
-	waitpid(p.child, &status, 0);
+	kill(driver->child, SIGKILL);
+	waitpid(driver->child, NULL, 0);
+	driver->again = true;
+	driver_start(); /* what was left behind is taken over */
+	settle();
+	assert_int_equal(driver_stop(SIGTERM), 0);
+	close(creat(path, 0600));
+	driver_fork();
+	assert_int_equal(driver_wait(), -ERR_EXISTS);
 	assert_int_equal(unlink(path), 0);
-	fd = creat(path, 0600);
-	close(fd);
-	p.child = fork();
-	if (p.child == 0) {
-		const struct loop_options options = { .open = open_rows,
-			                              .home = p.home,
-			                              .rng = random_system() };
-
-		_exit(loop_run(&options) == ERR_EXISTS ? 0 : 1);
-	}
-	waitpid(p.child, &status, 0);
-	assert_int_equal(status, 0);
-	unlink(path);
-	rmdir(p.home);
 }
 
 static void a_hardened_process_shows_nothing(void **state)
@@ -743,17 +428,85 @@ static void a_file_never_takes_the_place_of_the_output(void **state)
 	assert_int_equal(status, 0);
 }
 
-/* ---- Memory that is short ------------------------------------------------------ */
+/* ---- What is refused ----------------------------------------------------------- */
 
-static unsigned fail_malloc_at; /* 0: none does */
-
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-
-void *__wrap_malloc(size_t size)
+static void a_home_whose_name_is_too_long_has_no_socket(void **state)
 {
-	return fail_malloc_at > 0 && --fail_malloc_at == 0 ? NULL : __real_malloc(size);
+	(void)state;
+	memset(driver->home, 'x', sizeof(driver->home) - 1);
+	driver->again = true;
+	driver_fork();
+	assert_int_equal(driver_wait(), -ERR_SYSTEM);
 }
+
+static void a_socket_that_cannot_be_removed_is_told(void **state)
+{
+	(void)state;
+	driver_start();
+	close(driver_dial());
+	kill(driver->child, SIGKILL);
+	waitpid(driver->child, NULL, 0);
+	driver->again = true;
+	driver->calls = "unlink";
+	driver->calls_at = 1;
+	driver->calls_error = EPERM;
+	driver_fork();
+	assert_int_equal(driver_wait(), -ERR_READONLY);
+}
+
+/* A node that nobody can reach any more locks itself. */
+static void a_driver_that_can_take_no_face_locks(void **state)
+{
+	struct rlimit few;
+	int fd;
+
+	(void)state;
+	driver_start();
+	settle(); /* it has all that it opens */
+	assert_int_equal(prlimit(driver->child, RLIMIT_NOFILE, NULL, &few), 0);
+	few.rlim_cur = 3;
+	assert_int_equal(prlimit(driver->child, RLIMIT_NOFILE, &few, NULL), 0);
+	fd = driver_dial();
+	assert_string_equal(driver_hear(fd), "");
+	assert_int_equal(driver_wait(), 0);
+	close(fd);
+}
+
+/* A face that the system fails is cut off, and the next one is served. */
+static void a_face_that_the_system_fails_is_cut_off(void **state)
+{
+	static const char *const calls[] = { "uv_fileno", "getsockopt", "uv_read_start", "uv_write" };
+	int fd, failed;
+
+	(void)state;
+	driver_start();
+	for (size_t i = 0; i < COUNT_OF(calls); i++) {
+		char order[32];
+
+		fd = driver_dial();
+		failed = driver_dial();
+		driver_ask(failed, hello, "\"protocol\":1}");
+		/* the reply to this is the first that is written */
+		snprintf(order, sizeof(order), "CALLS 1 %s", calls[i]);
+		driver_send(fd, order, i == 3 ? "" : "\"ok\":true");
+		if (i < 3) {
+			close(failed);
+			failed = driver_dial();
+			driver_say(failed, hello);
+			assert_string_equal(driver_hear(failed), "");
+			driver_send(fd, "x", "\"ok\":true");
+		} else {
+			driver_ask(failed, hello, "\"protocol\":1}");
+			driver_send(failed, "x", "\"ok\":true");
+		}
+		assert_true(driver->seen >= 1);
+		close(fd);
+		close(failed);
+	}
+	assert_int_equal(driver_stop(SIGTERM), 0);
+}
+
+/* ---- Memory that is short ------------------------------------------------------ */
 
 /* jansson drops a byte of a string that it could not grow, and says nothing. */
 static void a_request_is_whole_or_refused(void **state)
@@ -770,10 +523,10 @@ static void a_request_is_whole_or_refused(void **state)
 	for (unsigned at = 1; reached; at++) {
 		struct asked a;
 
-		fail_malloc_at = at;
+		failing_memory_arm(at, false);
 		lines_parse(&a, span_str(line));
-		reached = fail_malloc_at == 0;
-		fail_malloc_at = 0;
+		reached = failing_memory.seen >= at;
+		failing_memory.armed = false;
 		if (a.word != NULL)
 			assert_true(span_equal(a.request.text, span_str(text)));
 		else
@@ -782,25 +535,92 @@ static void a_request_is_whole_or_refused(void **state)
 	}
 }
 
+/* Once more as ever, or an error, or nothing and the end: never something else. */
+static void hears_as_ever(int fd, const char *as_ever)
+{
+	const char *heard = driver_hear(fd);
+
+	if (heard[0] != '\0' && strstr(heard, "\"error\":\"failed\",\"text\":\"out of memory\"}") == NULL)
+		assert_non_null(strstr(heard, as_ever));
+}
+
+/* All that there is to fail: a reply, an event, a face that comes, a line that grows, a turn that is lost. */
+static void use_every_way(const char *order)
+{
+	static const char full[] = "{\"v\":1,\"id\":1,\"do\":\"send\",\"name\":\"Anna\",\"text\":\"FULL\"}\n"
+	                           "{\"v\":1,\"id\":2,\"do\":\"send\",\"name\":\"Anna\",\"text\":\"FULL\"}";
+	static const char program[] =
+	        "\"ok\":true,\"program\":\"flyleaf\",\"version\":\"0.1.0\",\"protocol\":1}";
+	static char longer[6000];
+	const int follower = driver_dial(), fd = driver_dial();
+	int late;
+
+	memset(longer, ' ', sizeof(longer) - 1);
+	memcpy(longer, hello, sizeof(hello) - 1);
+	driver_ask(follower, follow, "\"ok\":true");
+	driver_send(fd, order, "");
+	driver_say(fd, "{\"v\":1,\"id\":3,\"do\":\"read\",\"name\":\"Anna\",\"last\":1}");
+	hears_as_ever(fd, "{\"v\":1,\"id\":3,\"ok\":true,\"messages\":[");
+	late = driver_dial();
+	driver_say(late, longer);
+	hears_as_ever(late, program);
+	driver_say(late, full);
+	hears_as_ever(late,
+	              "\"id\":1,\"ok\":false,\"error\":\"failed\",\"text\":\"no space left on the disk\"}");
+	hears_as_ever(late,
+	              "\"id\":2,\"ok\":false,\"error\":\"failed\",\"text\":\"no space left on the disk\"}");
+	hears_as_ever(follower, "\"event\":\"message\"");
+	close(fd);
+	close(follower);
+	close(late);
+}
+
+static void a_face_is_never_misled_when_memory_is_short(void **state)
+{
+	(void)state;
+	driver_start();
+	for (unsigned at = 1; at == 1 || driver->seen >= at - 1; at++) {
+		unsigned tries = 0, sends;
+		char order[32];
+
+		snprintf(order, sizeof(order), "MEMORY %u", at);
+		use_every_way(order);
+		for (sends = driver->sends; driver->sends == sends;
+		     tries++) { /* whom it cuts off comes again */
+			const int fd = driver_dial();
+
+			assert_true(tries < 2);
+			driver_send(fd, "y", "");
+			close(fd);
+		}
+	}
+	assert_int_equal(driver_stop(SIGTERM), 0);
+}
+
 int main(void)
 {
+#define WITH_DRIVER(test) cmocka_unit_test_setup_teardown(test, driver_setup, driver_teardown)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_request_has_its_reply),
-		cmocka_unit_test(lines_in_one_piece_are_answered_in_order),
-		cmocka_unit_test(a_line_may_be_long_but_not_longer),
-		cmocka_unit_test(a_seventeenth_face_is_refused),
-		cmocka_unit_test(who_follows_hears_and_who_does_not_read_is_cut_off),
-		cmocka_unit_test(a_pairing_ends_with_its_face),
-		cmocka_unit_test(a_failure_is_told_and_begun_anew),
-		cmocka_unit_test(a_full_disk_ends_nothing),
-		cmocka_unit_test(the_node_is_told_of_room_and_tidying_makes_some),
-		cmocka_unit_test(another_user_is_not_heard),
-		cmocka_unit_test(the_socket_is_for_its_owner_and_takes_no_others_place),
+		WITH_DRIVER(each_request_has_its_reply),
+		WITH_DRIVER(lines_in_one_piece_are_answered_in_order),
+		WITH_DRIVER(a_line_may_be_long_but_not_longer),
+		WITH_DRIVER(a_seventeenth_face_is_refused),
+		WITH_DRIVER(who_follows_hears_and_who_does_not_read_is_cut_off),
+		WITH_DRIVER(a_pairing_ends_with_its_face),
+		WITH_DRIVER(a_pairing_ends_with_the_driver),
+		WITH_DRIVER(who_asks_without_reading_is_waited_for),
+		WITH_DRIVER(nothing_is_asked_after_the_lock),
+		WITH_DRIVER(another_user_is_not_heard),
+		WITH_DRIVER(the_socket_is_for_its_owner_and_takes_no_others_place),
+		WITH_DRIVER(a_home_whose_name_is_too_long_has_no_socket),
+		WITH_DRIVER(a_socket_that_cannot_be_removed_is_told),
+		WITH_DRIVER(a_driver_that_can_take_no_face_locks),
+		WITH_DRIVER(a_face_that_the_system_fails_is_cut_off),
+		WITH_DRIVER(a_face_is_never_misled_when_memory_is_short),
 		cmocka_unit_test(a_hardened_process_shows_nothing),
 		cmocka_unit_test(a_file_never_takes_the_place_of_the_output),
 		cmocka_unit_test(a_request_is_whole_or_refused),
 	};
 
-	counts = mmap(NULL, sizeof(*counts), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
