@@ -247,6 +247,39 @@ static void a_wrong_row_is_damage(void **state)
 	assert_int_equal(n, 0);
 }
 
+/* The ratchet of a conversation has a largest size, and contacts have a last number. */
+static void what_is_beyond_its_bound_is_told(void **state)
+{
+	struct store *s = open_file();
+	struct contact_record c = rows_contact(1), last = rows_contact(2);
+	struct conversation_record talk;
+	int n = 0;
+
+	(void)state;
+	assert_int_equal(store_begin(s), 0);
+	assert_int_equal(contacts_add(s, &c), 0);
+	talk = rows_conversation(c.id, 5);
+	assert_int_equal(conversation_save(s, &talk), 0);
+	assert_int_equal(store_commit(s), 0);
+	store_close(s);
+	behind("UPDATE conversations SET ratchet = zeroblob(length(ratchet) + 1);"
+	       "UPDATE sqlite_sequence SET seq = 0x7ffffffe WHERE name = 'contacts'");
+	s = open_file();
+	assert_int_equal(conversation_load(s, c.id, &talk), ERR_CORRUPT);
+	assert_int_equal(store_begin(s), 0);
+	assert_int_equal(contacts_add(s, &last), 0);
+	assert_int_equal(last.id, CONTACT_ID_MAX);
+	assert_int_equal(store_commit(s), 0);
+	last = rows_contact(3);
+	assert_int_equal(store_begin(s), 0);
+	assert_int_equal(contacts_add(s, &last), ERR_FULL);
+	assert_int_equal(store_commit(s), ERR_FULL);
+	store_rollback(s);
+	assert_int_equal(contacts_each(s, count_contacts, &n), 0);
+	assert_int_equal(n, 2);
+	store_close(s);
+}
+
 /* ---- Migrations ------------------------------------------------------------- */
 
 static void migrations_go_step_by_step_or_not_at_all(void **state)
@@ -502,6 +535,7 @@ int main(void)
 		WITH_FILE(newer_or_foreign_is_refused),
 		WITH_FILE(damage_is_told),
 		WITH_FILE(a_wrong_row_is_damage),
+		WITH_FILE(what_is_beyond_its_bound_is_told),
 		WITH_FILE(migrations_go_step_by_step_or_not_at_all),
 		WITH_FILE(a_removed_contact_leaves_nothing),
 		WITH_FILE(an_old_ratchet_leaves_nothing),

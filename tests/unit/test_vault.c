@@ -341,6 +341,34 @@ static void room_is_kept_for_the_person_and_for_a_compaction(void **state)
 	vault_close(v);
 }
 
+/* Nobody knows how much room there is where the logs are gone, or are something else. */
+static void room_without_a_log_is_not_known(void **state)
+{
+	struct vault_report report;
+	struct vault *v;
+	char path[256];
+
+	(void)state;
+	create("red kettle");
+	v = find();
+	assert_int_equal(try_open(v, "red kettle", &report), 0);
+	for (unsigned i = 0; i < SLOTS_PLACES_OWN; i++) {
+		in_home(path, i == 0 ? "0" : "1");
+		assert_int_equal(unlink(path), 0);
+	}
+	assert_int_equal(vault_room(v, true), ERR_ABSENT);
+	for (unsigned i = 0; i < SLOTS_PLACES_OWN; i++) {
+		in_home(path, i == 0 ? "0" : "1");
+		assert_int_equal(mkdir(path, 0700), 0);
+	}
+	assert_int_equal(vault_room(v, true), ERR_CORRUPT);
+	vault_close(v);
+	for (unsigned i = 0; i < SLOTS_PLACES_OWN; i++) {
+		in_home(path, i == 0 ? "0" : "1");
+		assert_int_equal(rmdir(path), 0);
+	}
+}
+
 static void what_is_no_vault_is_told(void **state)
 {
 	struct vault *v = NULL;
@@ -438,6 +466,7 @@ int main(void)
 		IN_HOME(a_torn_tail_is_cut_and_damage_is_read_only),
 		IN_HOME(a_wiped_notebook_never_opens_again),
 		IN_HOME(room_is_kept_for_the_person_and_for_a_compaction),
+		IN_HOME(room_without_a_log_is_not_known),
 		IN_HOME(what_is_no_vault_is_told),
 		cmocka_unit_test(a_home_that_cannot_be_is_told),
 		IN_HOME(a_notebook_without_its_log_is_told),
