@@ -53,6 +53,7 @@ static void the_batteries_decide(void **state)
 		{ { "Battery", "Discharging", "0" }, { "Mains" }, POWER_LOW },
 		{ { "Battery", "Discharging" }, { "Mains" }, POWER_BATTERY },
 		{ { "Battery", "Discharging", "few" }, { "Mains" }, POWER_BATTERY },
+		{ { "Battery", "Discharging", "5 of 20" }, { "Mains" }, POWER_BATTERY },
 		/* Of two one is emptied first. */
 		{ { "Battery", "Discharging", "5" }, { "Battery", "Unknown", "80" }, POWER_BATTERY },
 		{ { "Battery", "Unknown", "3" }, { "Battery", "Discharging", "12" }, POWER_LOW },
