@@ -1,12 +1,12 @@
 /*
  * talk.c: two nodes and nothing between them but Bluetooth, in the small machine (machine).
  *
- *     talk FLYLEAF QUICK_GUESS [MESSAGES]
+ *     talk FLYLEAF QUICK_GUESS [MESSAGES [TIMES]]
  *
  * As an ordinary user: two vaults, one node on hci0 and one on hci1. They pair by a spoken code, and write
  * MESSAGES to each other and one of the greatest length, while a node is killed, an adapter is switched off,
  * bluetoothd is restarted and both controllers are unplugged. Then they have a network as well, which goes
- * and comes back ten times while they write. At the end nothing is lost, nothing is there twice, and the
+ * and comes back so many TIMES while they write. At the end nothing is lost, nothing is there twice, and the
  * order is kept. How long a link took to come about is printed. Then `flyleaf doctor` is asked of this
  * machine while it is changed.
  */
@@ -145,12 +145,13 @@ int main(int argc, char **argv)
 	struct device ben = { .name = "ben", .home = "/home/user/ben", .interfaces = "hci1" };
 	struct tie a = { .at = &ana, .other = "Ben" }, b = { .at = &ben, .other = "Ana" };
 	struct tie *both[] = { &a, &b };
-	unsigned messages;
+	unsigned messages, times;
 
 	if (argc < 3)
 		return 2;
 	device_program(argv[1], argv[2]);
 	messages = argc > 3 ? (unsigned)atoi(argv[3]) : 1000;
+	times = argc > 4 ? (unsigned)atoi(argv[4]) : 10;
 	tie_begin(&a, &b);
 	link_up(&a, &b, device_now_s());
 	for (unsigned round = 0; round < 10; round++) {
@@ -166,8 +167,10 @@ int main(int argc, char **argv)
 	printf("talk: %u and %u messages, nothing lost, doubled or out of order; %zu links, median %.1f s, "
 	       "longest %.1f s\n",
 	       a.written, b.written, links_len, links[links_len / 2], links[links_len - 1]);
-	roam(both, 10, 200);
-	puts("talk: ten times from the network to Bluetooth and back: nothing lost, doubled or out of order");
+	roam(both, times, 20 * times);
+	printf("talk: %u times from the network to Bluetooth and back: nothing lost, doubled or out of "
+	       "order\n",
+	       times);
 	device_end(&ana, SIGTERM);
 	device_end(&ben, SIGTERM);
 	visit_doctor(argv[1]);
