@@ -113,20 +113,6 @@ static double start_all(void)
 	return began;
 }
 
-static void add_absent(const char *program, const char *guess)
-{
-	char command[256];
-	FILE *f;
-
-	end_all(SIGTERM);
-	snprintf(command, sizeof(command), "LD_PRELOAD=%s %s %s %zu", guess, program, worker.home,
-	         CONTACTS - clients_len);
-	f = popen(command, "w");
-	if (f == NULL || fputs(DEVICE_PHRASE, f) < 0 || pclose(f) != 0)
-		device_fail("%s does not work", program);
-	printf("crowd: the worker has %d contacts\n", CONTACTS);
-}
-
 int main(int argc, char **argv)
 {
 	double began;
@@ -155,7 +141,9 @@ int main(int argc, char **argv)
 	gather(start_all());
 	printf("crowd: nothing lost, doubled or out of order\n");
 	if (argc == 5) {
-		add_absent(argv[4], argv[2]);
+		end_all(SIGTERM);
+		device_add_absent(&worker, argv[4], CONTACTS - clients_len);
+		printf("crowd: the worker has %d contacts\n", CONTACTS);
 		gather(start_all());
 		write_all();
 		audit_all();

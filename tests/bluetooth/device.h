@@ -31,6 +31,8 @@ int device_ascending(const void *a, const void *b);
 
 /* A vault without contacts in home. */
 void device_init(const struct device *d);
+/* Puts so many contacts into it that are never there, by the program absent; nobody may have it open. */
+void device_add_absent(const struct device *d, const char *program, size_t number);
 /* device_start() is device_run() and device_attach(), which waits until the node is open. */
 void device_run(struct device *d);
 void device_attach(struct device *d);

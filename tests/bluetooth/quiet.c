@@ -138,9 +138,14 @@ static void compare(const char *before, const char *after)
 {
 	char command[256];
 
-	snprintf(command, sizeof(command), "cmp /tmp/says.%s /tmp/says.%s && cmp /tmp/keeps.%s /tmp/keeps.%s",
+	snprintf(command, sizeof(command),
+	         "diff /tmp/says.%s /tmp/says.%s >/tmp/changed && diff /tmp/keeps.%s /tmp/keeps.%s "
+	         ">>/tmp/changed",
 	         before, after, before, after);
-	device_root(command);
+	if (device_root_status(command) == 0)
+		return;
+	(void)!system("cat /tmp/changed");
+	device_fail("what bluetoothd says or keeps has changed");
 }
 
 static void answer_and_be_silent(struct tie *t, unsigned seconds)
@@ -193,9 +198,12 @@ int main(int argc, char **argv)
 	/* Of a device that was heard bluetoothd keeps what it calls itself, for a while. */
 	device_root("! grep -riE 'flyleaf|zacharias|yolanda|quiet|LongTermKey|LinkKey|IdentityResolving' "
 	            "/var/lib/bluetooth");
-	/* The link that was there ends. */
-	device_root("n=0; while ls -d /sys/class/bluetooth/hci*:*; do n=$((n + 1)); [ $n -lt 30 ] || exit 1; "
-	            "sleep 1; done");
+	/* The link that was there ends, and bluetoothd forgets who was heard, which takes it half a minute.
+	 */
+	device_root(
+	        "n=0; while ls -d /sys/class/bluetooth/hci*:* || dbus-send --system --print-reply "
+	        "--dest=org.bluez / org.freedesktop.DBus.ObjectManager.GetManagedObjects | grep /dev_; do "
+	        "n=$((n + 1)); [ $n -lt 90 ] || exit 1; sleep 1; done");
 	answer_and_be_silent(&b, seconds);
 	device_start(&ben);
 	tie_mode(&b, "call");

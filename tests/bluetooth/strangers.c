@@ -2,7 +2,7 @@
  * strangers.c: what somebody without keys hears of a node that calls, and can do to it, in the small machine
  * (machine).
  *
- *     strangers FLYLEAF QUICK_GUESS [ADVERTISEMENTS]
+ *     strangers FLYLEAF QUICK_GUESS [ADVERTISEMENTS [ABSENT]]
  *
  * A node on hci0 calls a contact that is away. The stranger, on hci1, hears so many advertisements: nothing
  * in them stays the same, and the PSMs that are listened on are no pattern. Then he says them again, listens
@@ -10,6 +10,9 @@
  * sends rubbish: not a byte comes back, at most four channels are held, and the contact, which comes
  * meanwhile, is linked soon. The contact is on hci2, or on hci1 where there are only two controllers; then it
  * has the stranger's own address, which is worse.
+ *
+ * With the program ABSENT the node calls several contacts, so that there is more to hear, and he only listens
+ * and repeats: a contact with his own address finds no free place where so many PSMs are listened on.
  */
 #include <poll.h>
 #include <signal.h>
@@ -25,7 +28,7 @@
 enum { HEARD = 60, HEARD_FULL = 1000, PSMS = 128, TICK_US = 50000, TRIES_A_TICK = 8 };
 /* Held: longer than it takes to be closed; figures of the issue, with room for a machine that is emulated. */
 enum { HELD_S = 2, HELD_MAX = 4, LINKED_S = 10, ROOM = 3 };
-enum { ATTACK_S = 8, AGAIN_S = 8, WAIT_S = 120 };
+enum { ATTACK_S = 8, AGAIN_S = 8, WAIT_S = 120, ABSENT = 4 };
 
 static uv_loop_t loop;
 static struct bluetooth *carrier;
@@ -351,6 +354,16 @@ static void attack_and_link(struct tie *a, struct tie *b)
 			give_up(&channels[i]);
 }
 
+static void attack_and_write(struct tie *a, struct tie *b)
+{
+	attack_and_link(a, b);
+	tie_write(a, 20);
+	tie_write(b, 20);
+	tie_audit(a, b);
+	puts("strangers: and messages are exchanged");
+	device_end(b->at, SIGTERM);
+}
+
 static struct address address_of(const char *variable, uint32_t number)
 {
 	struct address at = { .interface = ADDRESS_BLUETOOTH | number };
@@ -399,15 +412,16 @@ int main(int argc, char **argv)
 	tie_begin(&a, &b);
 	tie_wait(tie_is_linked, &a, "a link");
 	device_end(&ben, SIGTERM);
+	if (argc > 4) {
+		device_end(&ana, SIGTERM);
+		device_add_absent(&ana, argv[4], ABSENT);
+		device_start(&ana);
+	}
 	arrive();
 	hear();
 	say_again();
-	attack_and_link(&a, &b);
-	tie_write(&a, 20);
-	tie_write(&b, 20);
-	tie_audit(&a, &b);
-	puts("strangers: and messages are exchanged");
-	device_end(&ben, SIGTERM);
+	if (argc <= 4)
+		attack_and_write(&a, &b);
 	device_end(&ana, SIGTERM);
 	bluetooth_close(carrier, on_closed, NULL);
 	while (uv_run(&loop, UV_RUN_DEFAULT) != 0)
