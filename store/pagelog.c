@@ -23,6 +23,7 @@ enum {
 	FILL_CHUNK = 128 * 1024,
 	SCAN_CHUNK = 64 * RECORD_BLOCK,
 	PART_FULL = 1008 * RECORD_BLOCK, /* record_len(RECORD_PAGES_MAX) */
+	PART_SMALL = 16 * RECORD_BLOCK,
 };
 static_assert(PART_FULL >= RECORD_BLOCK + RECORD_PAGES_MAX * RECORD_SEALED &&
                       PART_FULL - RECORD_BLOCK < RECORD_BLOCK + RECORD_PAGES_MAX * RECORD_SEALED,
@@ -253,8 +254,14 @@ static int grow(struct pagelog *log, uint64_t upto)
 
 /* --- Collecting a commit --- */
 
+/* The record of a commit of a few pages is given back: it is soon there again. */
 static void collect_nothing(struct pagelog *log)
 {
+	if (log->part_cap <= PART_SMALL) {
+		free(log->part);
+		log->part = NULL;
+		log->part_cap = 0;
+	}
 	log->undo_len = 0;
 	log->count = 0;
 	log->shortened = false;

@@ -30,6 +30,10 @@ struct device {
 void device_init(struct device *d, enum device_kind kind, uint64_t seed);
 void device_deinit(struct device *d);
 
+/* A light one that was never opened begins as another, which is closed: with its disk and its key, so that
+ * thousands share what is written when a notebook is made. */
+void device_begin_as(struct device *d, const struct device *blank);
+
 /* Opens the notebook, which is made before the first time. Returns 0 or an enum err; ERR_CORRUPT where a
  * whole one is owed and there is none. */
 must_check int device_open(struct device *d);

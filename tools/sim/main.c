@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include <sqlite3.h>
+
 #include "tools/sim/html.h"
 #include "tools/sim/need.h"
 #include "tools/sim/plan.h"
@@ -332,6 +334,14 @@ static int not_understood(const char *what, const char *more)
 	return EXIT_USAGE;
 }
 
+/* SQLite would set aside 200 KB for each notebook that is open, and there are thousands. It has not begun
+ * yet, and cannot refuse. */
+static void be_frugal(void)
+{
+	sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0);
+	sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -345,6 +355,7 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && strcmp(argv[1], "live") == 0)
 		return live(argv + 1);
+	be_frugal();
 	for (int i = 1; i < argc; i++)
 		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
 			fputs(usage, stdout);

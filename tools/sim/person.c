@@ -14,6 +14,16 @@ enum { STOPPED_S = 3600 };                      /* until the person tries again 
 
 static void again_is_due(struct world *w, struct due *d);
 
+static const struct device *blank_of(struct world *w)
+{
+	if (!w->blank.made) {
+		device_init(&w->blank, DEVICE_LIGHT, w->seed * (2 * WORLD_PEOPLE_MAX) - 2);
+		if (device_open(&w->blank) != 0 || device_lock(&w->blank) != 0)
+			abort();
+	}
+	return &w->blank;
+}
+
 void person_init(struct world *w, struct person *p, const char *name, uint32_t number)
 {
 	*p = (struct person){
@@ -28,6 +38,8 @@ void person_init(struct world *w, struct person *p, const char *name, uint32_t n
 	};
 	snprintf(p->name, sizeof(p->name), "%s", name);
 	device_init(&p->device, w->devices, w->seed * (2 * WORLD_PEOPLE_MAX) + number);
+	if (w->devices == DEVICE_LIGHT)
+		device_begin_as(&p->device, blank_of(w));
 	random_seeded_init(&p->rng, w->seed * (2 * WORLD_PEOPLE_MAX) + WORLD_PEOPLE_MAX + number);
 }
 

@@ -34,6 +34,7 @@ void world_free(struct world *w)
 	for (size_t i = 0; i < w->people_len; i++)
 		person_deinit(&w->people[i]);
 	free(w->people);
+	device_deinit(&w->blank);
 	net_deinit(&w->net);
 	queue_deinit(&w->queue);
 	free(w);

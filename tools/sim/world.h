@@ -80,6 +80,7 @@ struct world {
 	struct net net;
 	struct ether ether;
 	enum device_kind devices;
+	struct device blank;                    /* what light devices begin as; made with the first of them */
 	uint64_t commit_low_us, commit_high_us; /* how long a turn stays open; 0: one event, one turn */
 	bool checks;                            /* what people write is remembered, and compared */
 	bool faults;                            /* faults go on: what a broken device does is no surprise */
