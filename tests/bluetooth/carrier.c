@@ -272,6 +272,25 @@ static void endings_part(void)
 		advertise(&b, &a, (uint8_t)(0xd0 + i));
 		bluetooth_advertise(b.bluetooth, interface_of(&b), SPAN_NONE);
 	}
+	/* And none is left behind, however little of its beginning was over. */
+	for (int i = 0; i < ENDINGS; i++) {
+		advertise(&b, &a, (uint8_t)(0xe0 + i));
+		UNTIL_MS(false, 10 * i);
+		end(&b);
+		CHECK(ask("n=0; until dbus-send --system --print-reply --dest=org.bluez /org/bluez/hci1 "
+		          "org.freedesktop.DBus.Properties.Get string:org.bluez.LEAdvertisingManager1 "
+		          "string:ActiveInstances | grep 'byte 0'; do n=$((n + 1)); [ $n -lt 20 ] || exit 1; "
+		          "usleep 100000; done") == 0);
+		begin(&b);
+		CHECK(UNTIL(b.radios_len == 1 && b.radios[0].adverts > 0));
+	}
+	/* Nor in the air. */
+	bluetooth_scan(a.bluetooth, false);
+	UNTIL_MS(false, 3000);
+	a.adverts = 0;
+	bluetooth_scan(a.bluetooth, true);
+	UNTIL_MS(false, 5000);
+	CHECK(a.adverts == 0);
 	CHECK(ask("! cat /run/bluetoothd.ends") == 0);
 }
 
