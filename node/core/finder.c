@@ -23,6 +23,12 @@ void finder_init(struct finder *f)
 	f->next_call_us = NEVER_US;
 }
 
+void finder_deinit(struct finder *f)
+{
+	free(f->calls); /* no secrets: all of it was on the air */
+	f->calls = NULL;
+}
+
 /* ---- Networks -------------------------------------------------------------- */
 
 static bool is_ipv4(const struct address *a)
@@ -171,6 +177,12 @@ void finder_remember_call(struct node *n, const struct nonce16 *call_nonce, cons
 {
 	struct finder *f = &n->finder;
 
+	if (f->calls == NULL)
+		f->calls = calloc(CALLS_KEPT_MAX, sizeof(*f->calls));
+	if (f->calls == NULL) {
+		n->fx->failed = true;
+		return;
+	}
 	f->calls[f->calls_next++ % CALLS_KEPT_MAX] = (struct own_call){
 		.n = *call_nonce, .local = *local, .made_us = n->now_us, .number = ++n->calls_made
 	};
@@ -267,7 +279,7 @@ bool finder_is_newest_answer(struct contact *c, uint64_t number)
 static const struct own_call *own_call_by_nonce(const struct finder *f, const struct nonce16 *nonce)
 {
 	for (size_t i = 0; i < CALLS_KEPT_MAX && i < f->calls_next; i++)
-		if (f->calls[i].made_us != 0 && memcmp(f->calls[i].n.b, nonce->b, sizeof(nonce->b)) == 0)
+		if (memcmp(f->calls[i].n.b, nonce->b, sizeof(nonce->b)) == 0)
 			return &f->calls[i];
 	return NULL;
 }
@@ -278,11 +290,11 @@ static const struct own_call *answered_call(const struct node *n, const struct c
 {
 	const struct finder *f = &n->finder;
 
-	for (size_t i = 0; i < CALLS_KEPT_MAX; i++) {
+	for (size_t i = 0; i < CALLS_KEPT_MAX && i < f->calls_next; i++) {
 		const struct own_call *own = &f->calls[i];
 		struct call_proof proof;
 
-		if (own->made_us == 0 || n->now_us > own->made_us + CALL_ANSWER_S * SECOND_US ||
+		if (n->now_us > own->made_us + CALL_ANSWER_S * SECOND_US ||
 		    own->local.interface != from->interface)
 			continue;
 		proof = call_proof_answer(&own->n, from);

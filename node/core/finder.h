@@ -10,6 +10,7 @@
 #include "node/core/state.h"
 
 void finder_init(struct finder *f);
+void finder_deinit(struct finder *f);
 
 void finder_network(struct node *n, const struct address *locals, size_t len, enum power power);
 /* A datagram that came to the group. Fails for our own store or memory only. */

@@ -127,6 +127,7 @@ void node_free(struct node *n)
 	n->fx = &unheard;
 	meeting_deinit(&n->meeting);
 	radio_deinit(&n->radio);
+	finder_deinit(&n->finder);
 	while (n->contacts_len > 0)
 		node_contact_drop(n, n->contacts[n->contacts_len - 1]);
 	effects_deinit(&unheard);

@@ -65,9 +65,9 @@ struct finder {
 	struct address locals[LOCALS_MAX];
 	size_t locals_len;
 	enum power power;
-	uint64_t next_call_us, called_us;      /* the next round of calls; the last one, 0: none */
-	size_t turn;                           /* whose entries go first when a round cannot hold all */
-	struct own_call calls[CALLS_KEPT_MAX]; /* a ring */
+	uint64_t next_call_us, called_us; /* the next round of calls; the last one, 0: none */
+	size_t turn;                      /* whose entries go first when a round cannot hold all */
+	struct own_call *calls;           /* owned; a ring of CALLS_KEPT_MAX, NULL before the first */
 	size_t calls_next;
 	uint64_t look_until_us; /* 0: not looking */
 	struct hearing hearing;
