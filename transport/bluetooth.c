@@ -8,8 +8,9 @@
  *     WAITING    -> OPEN      somebody opened it to us, and his first SDU came
  *
  * Who opens channels and says nothing is closed without a byte after BLUETOOTH_WAIT_MS. When all places for
- * that are taken, a newcomer takes the oldest one of the device that holds most of them, and is refused when
- * that is himself: nobody keeps others out alone.
+ * that are taken, a newcomer takes the oldest one of the device that holds most of them, be it his own:
+ * nobody keeps others out, and who has the address of somebody else does not either, since one who knows what
+ * to say says it at once.
  *
  * What goes wrong is kept as news of the path and told from the loop, so that no callback runs inside its own
  * cause.
@@ -432,11 +433,12 @@ static size_t waiting_of(const struct bluetooth *b, const struct address *device
 	return n;
 }
 
-/* Whether there is a place for one more channel of this device, if need be after another was dropped. */
+/* Whether there is a place for one more channel of this device, if need be after another was dropped: the
+ * oldest one of the device that holds most of them, of two that hold as many the newcomer's own. */
 static bool make_place(struct bluetooth *b, const struct address *device)
 {
 	struct path *oldest = NULL;
-	size_t most = waiting_of(b, device);
+	size_t most = 0;
 
 	if (b->path_count >= BLUETOOTH_PATHS_MAX)
 		return false;
@@ -444,15 +446,15 @@ static bool make_place(struct bluetooth *b, const struct address *device)
 		return true;
 	/* The list begins with the newest. */
 	for (struct path *p = b->paths; p != NULL; p = p->next) {
-		const size_t n = p->state == WAITING && !p->failed ? waiting_of(b, &p->remote) : 0;
+		const size_t n = p->state == WAITING && !p->failed
+		                         ? 2 * waiting_of(b, &p->remote) + same_device(&p->remote, device)
+		                         : 0;
 
-		if (n > most || (n == most && oldest != NULL)) {
-			most = n;
-			oldest = p;
-		}
+		if (n == 0 || n < most)
+			continue;
+		most = n;
+		oldest = p;
 	}
-	if (oldest == NULL)
-		return false;
 	path_drop(oldest);
 	return true;
 }

@@ -380,7 +380,7 @@ static void strangers_part(void)
 			return;
 		start_s = now_s();
 	}
-	/* One is refused; the others wait, and are closed without a word. */
+	/* One gives its place to the last; the others wait, and are closed without a word. */
 	CHECK(UNTIL(ended(fds, COUNT_OF(fds)) >= 1));
 	CHECK(UNTIL(ended(fds, COUNT_OF(fds)) == COUNT_OF(fds)));
 	printf("# all are closed after %.1f s\n", now_s() - start_s);

@@ -826,13 +826,19 @@ static void strangers_wait_in_four_places(void **state)
 	begin_advertising();
 	for (size_t i = 0; i < COUNT_OF(fds); i++)
 		fds[i] = stranger(1, 0x80);
-	/* The fifth of one device is refused, and no other is closed for it. */
-	assert_true(is_ended(fds[BLUETOOTH_WAITING_MAX]) && count_ended(fds, BLUETOOTH_WAITING_MAX) == 0);
-	/* Another takes the oldest place of him who has most. */
+	/* The fifth of one device takes the oldest place of its own, */
+	assert_true(is_ended(fds[0]) && count_ended(fds, COUNT_OF(fds)) == 1);
+	/* and another that of him who has most. */
 	other = stranger(2, 0x80);
-	assert_true(!is_ended(other) && is_ended(fds[0]) && count_ended(fds, BLUETOOTH_WAITING_MAX) == 1);
+	assert_true(!is_ended(other) && is_ended(fds[1]) && count_ended(fds, COUNT_OF(fds)) == 2);
 	third = stranger(3, 0x80);
-	assert_true(!is_ended(third) && !is_ended(other) && is_ended(fds[1]));
+	assert_true(!is_ended(third) && !is_ended(other) && is_ended(fds[2]));
+	/* He who has many cannot take theirs. */
+	close(fds[0]);
+	close(fds[1]);
+	fds[0] = stranger(1, 0x80);
+	fds[1] = stranger(1, 0x80);
+	assert_true(!is_ended(third) && !is_ended(other) && !is_ended(fds[1]));
 	assert_int_equal(l2cap_send(other, SPAN(sdu)), 0);
 	UNTIL(node.channels == 1);
 	assert_int_equal(node.from.ip[5], 2);
