@@ -6,6 +6,8 @@
 
 enum { TURNS_MAX = 48, KEPT = 32, TEXTS_MAX = 16, CALM_S = 1500, CLOCK_MAX_S = 500 };
 
+/* One that is new takes a place that was free: where the others move, every input of the corpus is another
+ * life, and what it was kept for is not looked at any more. */
 enum act {
 	WRITE,
 	RUN,
@@ -20,7 +22,7 @@ enum act {
 	RADIO,   /* Bluetooth is switched on or off */
 	FAR,     /* nobody is near any more, or is again */
 	CHANNEL, /* what was sent before is the first word of a channel */
-	ACTS
+	ACT_PLACES = 16
 };
 
 /* What was sent, to be replayed. */
@@ -125,7 +127,7 @@ static void turn(struct world *w, struct reader *in)
 	struct world_node *n = &w->nodes[i];
 	struct event refused = { .kind = EV_PATH_REFUSED };
 
-	switch (what / 2 % ACTS) {
+	switch (what / 2 % ACT_PLACES) {
 	case WRITE:
 		write_text(w, i);
 		break;
@@ -163,11 +165,13 @@ static void turn(struct world *w, struct reader *in)
 	case CHANNEL:
 		channel(w, i, in);
 		break;
-	default:
+	case REFUSED:
 		if (n->paths_len > 0) {
 			refused.path = n->paths[0].id;
 			world_event(w, i, &refused);
 		}
+		break;
+	default:
 		break;
 	}
 }
