@@ -3,12 +3,14 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/fs.h>
 #include <linux/landlock.h>
 #include <linux/netlink.h>
 #include <linux/seccomp.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -39,7 +41,7 @@ enum {
 	FS_TRUNCATE = 1 << 14,  /* from 3 on */
 	FS_IOCTL_DEV = 1 << 15, /* from 5 on */
 	NET_TCP = 3,            /* to bind and to connect */
-	SCOPE_SIGNAL = 2,
+	SCOPES = 3,             /* abstract Unix sockets and signals */
 };
 
 struct ruleset_attributes {
@@ -48,7 +50,7 @@ struct ruleset_attributes {
 
 static struct ruleset_attributes attributes_of(int abi)
 {
-	struct ruleset_attributes a = { .fs = FS_RIGHTS_1, .net = NET_TCP, .scoped = SCOPE_SIGNAL };
+	struct ruleset_attributes a = { .fs = FS_RIGHTS_1, .net = NET_TCP, .scoped = SCOPES };
 
 	if (abi >= 2)
 		a.fs |= FS_REFER;
@@ -89,9 +91,15 @@ static int restrict_files(int ruleset, int abi, const char *home)
 {
 	static const uint64_t reads = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
 	const uint64_t owns = reads | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_FILE |
-	                      LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK |
-	                      (attributes_of(abi).fs & FS_TRUNCATE);
-	int r = allow(ruleset, home, owns);
+	                      LANDLOCK_ACCESS_FS_MAKE_REG | (attributes_of(abi).fs & FS_TRUNCATE);
+	char notebooks[PATH_MAX];
+	int r;
+
+	if ((size_t)snprintf(notebooks, sizeof(notebooks), "%s/notebooks", home) >= sizeof(notebooks))
+		return ERR_SYSTEM;
+	r = allow(ruleset, notebooks, owns);
+	if (r == 0) /* its socket */
+		r = allow(ruleset, home, LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_REMOVE_FILE);
 
 	if (r == 0)
 		r = allow(ruleset, "/sys", reads);
@@ -145,11 +153,10 @@ static int confine_files(const char *home)
 /* These may be called in any way. Files are Landlock's. */
 static const uint32_t calls[] = {
 	/* files */
-	SYS_openat, SYS_close, SYS_read, SYS_readv, SYS_pread64, SYS_write, SYS_writev, SYS_pwrite64,
-	SYS_pwritev, SYS_lseek, SYS_fstat, SYS_newfstatat, SYS_statx, SYS_statfs, SYS_fstatfs, SYS_faccessat,
+	SYS_close, SYS_read, SYS_readv, SYS_pread64, SYS_write, SYS_writev, SYS_pwrite64, SYS_pwritev,
+	SYS_lseek, SYS_fstat, SYS_newfstatat, SYS_statx, SYS_statfs, SYS_fstatfs, SYS_faccessat,
 	SYS_readlinkat, SYS_getdents64, SYS_fsync, SYS_fdatasync, SYS_fallocate, SYS_ftruncate, SYS_fadvise64,
-	SYS_renameat2, SYS_unlinkat, SYS_fchmod, SYS_fchmodat, SYS_umask, SYS_flock, SYS_fcntl, SYS_dup,
-	SYS_dup3, SYS_pipe2, SYS_getcwd,
+	SYS_renameat2, SYS_unlinkat, SYS_umask, SYS_flock, SYS_dup, SYS_dup3, SYS_pipe2, SYS_getcwd,
 	/* sockets: which of them, says socket() */
 	SYS_bind, SYS_connect, SYS_listen, SYS_accept, SYS_accept4, SYS_shutdown, SYS_getsockname,
 	SYS_getpeername, SYS_getsockopt, SYS_setsockopt, SYS_sendto, SYS_sendmsg, SYS_sendmmsg, SYS_recvfrom,
@@ -160,18 +167,17 @@ static const uint32_t calls[] = {
 	SYS_sched_yield, SYS_restart_syscall,
 	/* memory: what of it runs, say mmap() and mprotect() */
 	SYS_brk, SYS_munmap, SYS_mremap, SYS_madvise, SYS_mlock, SYS_mlock2, SYS_munlock, SYS_mlockall,
-	SYS_memfd_create,
 	/* oneself */
 	SYS_getrandom, SYS_getpid, SYS_gettid, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_uname,
-	SYS_sysinfo, SYS_prlimit64, SYS_getrusage, SYS_sched_getaffinity, SYS_rt_sigaction,
-	SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sigaltstack, SYS_exit, SYS_exit_group,
+	SYS_sysinfo, SYS_getrusage, SYS_sched_getaffinity, SYS_rt_sigaction, SYS_rt_sigprocmask,
+	SYS_rt_sigreturn, SYS_sigaltstack, SYS_exit, SYS_exit_group,
 /* what newer machines do not have any more */
 #ifdef SYS_renameat
 	SYS_renameat,
 #endif
 #ifdef __x86_64__
-	SYS_open, SYS_access, SYS_readlink, SYS_rename, SYS_unlink, SYS_chmod, SYS_dup2, SYS_epoll_wait,
-	SYS_poll, SYS_time, SYS_getrlimit
+	SYS_access, SYS_readlink, SYS_rename, SYS_unlink, SYS_dup2, SYS_epoll_wait, SYS_poll, SYS_time,
+	SYS_getrlimit
 #endif
 };
 
@@ -207,6 +213,12 @@ struct narrow_call {
 	}
 
 static const struct narrow_call narrow_calls[] = {
+	/* Access mode 3 would need no right, and could still cut a file short: one of its bits is not set. */
+	{ SYS_openat, { { 2, O_WRONLY, 0 } } },
+	{ SYS_openat, { { 2, O_RDWR, 0 } } },
+	{ SYS_fcntl, { { 1, ~(uint32_t)F_SETLKW, 0 } } }, /* the first eight: none sends a signal */
+	{ SYS_fcntl, { { 1, UINT32_MAX, F_DUPFD_CLOEXEC } } },
+	{ SYS_prlimit64, { { 0, UINT32_MAX, 0 } } }, /* of oneself */
 	{ SYS_mmap, { { 2, PROT_EXEC, 0 } } },
 	{ SYS_mprotect, { { 2, PROT_EXEC, 0 } } },
 	ONLY_IOCTL(FIONBIO),

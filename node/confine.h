@@ -3,13 +3,15 @@
  *
  * Two fences of the kernel that no process gets over again, nor what it would start: Landlock for files and
  * TCP, and a seccomp filter for system calls. A fault in what reads datagrams, envelopes or control lines
- * then reaches the folder of the vault and the sockets that are there for it, and nothing else of the
- * person's.
+ * then reaches the notebooks and the sockets of these kinds, and no other file of the person's.
  *
- *     files        HOME as before, but no folder or special file is made there; /sys, /proc and /dev/null
- *                  to be read; nothing else, and no program is started
- *     sockets      datagrams over IPv4 and IPv6, Unix sockets, Bluetooth channels, news of interfaces
- *     processes    no other is started, looked into or sent a signal; no memory becomes code
+ *     files        HOME/notebooks as before, HOME for the socket; /sys, /proc and /dev/null to be read;
+ * nothing else is opened, and no program is started sockets      datagrams over IPv4 and IPv6, Unix sockets,
+ * Bluetooth channels, news of interfaces processes    no other is started, looked into, limited or sent a
+ * signal; no memory becomes code
+ *
+ * What stays open: any Unix socket that has a name, the bus of the person's session too; names and sizes of
+ * files elsewhere; command lines in /proc.
  */
 #ifndef NODE_CONFINE_H
 #define NODE_CONFINE_H

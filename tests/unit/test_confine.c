@@ -24,8 +24,9 @@
 #include "node/base/err.h"
 #include "tests/unit/unit.h"
 
+static pid_t parent; /* who is confined cannot ask */
 static char folder[] = "/tmp/confine.XXXXXX";
-static char home[64], own[80], other[80], ssh[80], key[96];
+static char home[64], notebooks[80], own[96], other[96], beside[80], ssh[80], key[96];
 
 static void put(const char *path)
 {
@@ -39,16 +40,20 @@ static void put(const char *path)
 static int make_folder(void **state)
 {
 	(void)state;
+	parent = getppid();
 	if (mkdtemp(folder) == NULL)
 		return -1;
 	snprintf(home, sizeof(home), "%s/flyleaf", folder);
-	snprintf(own, sizeof(own), "%s/one", home);
-	snprintf(other, sizeof(other), "%s/two", home);
+	snprintf(notebooks, sizeof(notebooks), "%s/notebooks", home);
+	snprintf(own, sizeof(own), "%s/one", notebooks);
+	snprintf(other, sizeof(other), "%s/two", notebooks);
+	snprintf(beside, sizeof(beside), "%s/letter", home);
 	snprintf(ssh, sizeof(ssh), "%s/.ssh", folder);
 	snprintf(key, sizeof(key), "%s/id", ssh);
-	if (mkdir(home, 0700) != 0 || mkdir(ssh, 0700) != 0)
+	if (mkdir(home, 0700) != 0 || mkdir(notebooks, 0700) != 0 || mkdir(ssh, 0700) != 0)
 		return -1;
 	put(own);
+	put(beside);
 	put(key);
 	return 0;
 }
@@ -58,8 +63,9 @@ static int remove_folder(void **state)
 	(void)state;
 	(void)!unlink(own);
 	(void)!unlink(other);
+	(void)!unlink(beside);
 	(void)!unlink(key);
-	return rmdir(home) | rmdir(ssh) | rmdir(folder);
+	return rmdir(notebooks) | rmdir(home) | rmdir(ssh) | rmdir(folder);
 }
 
 /* ---- Behind the fences --------------------------------------------------------- */
@@ -129,7 +135,7 @@ static bool makes_own(void)
 }
 static bool lists_own(void)
 {
-	return opens(home, O_RDONLY | O_DIRECTORY);
+	return opens(notebooks, O_RDONLY | O_DIRECTORY);
 }
 static bool reads_power(void)
 {
@@ -195,6 +201,33 @@ static bool makes_link(void)
 {
 	return symlink(key, other) == 0;
 }
+static bool reads_beside(void)
+{
+	return opens(beside, O_RDONLY);
+}
+static bool cuts_short(void)
+{
+	struct stat st;
+
+	opens(key, 3 | O_TRUNC);
+	return stat(key, &st) != 0 || st.st_size == 0;
+}
+static bool changes_mode(void)
+{
+	return chmod(key, 0644) == 0;
+}
+static bool limits_parent(void)
+{
+	const struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+
+	return prlimit(parent, RLIMIT_CPU, &limit, NULL) == 0;
+}
+static bool asks_for_signals(void)
+{
+	const int fd = open(own, O_RDONLY);
+
+	return fcntl(fd, F_SETOWN, parent) == 0;
+}
 static bool executes(void)
 {
 	char *const argv[] = { (char[]){ "true" }, NULL };
@@ -218,12 +251,12 @@ static bool looks_into_parent(void)
 {
 	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/%d/mem", (int)getppid());
+	snprintf(path, sizeof(path), "/proc/%d/mem", (int)parent);
 	return opens(path, O_RDONLY);
 }
 static bool signals_parent(void)
 {
-	return kill(getppid(), 0) == 0;
+	return kill(parent, 0) == 0;
 }
 static bool speaks_tcp(void)
 {
@@ -285,6 +318,11 @@ static const struct deed deeds[] = {
 	{ "a key in .ssh is read", reads_ssh, false },
 	{ ".ssh is listed", lists_ssh, false },
 	{ "another file is written", writes_beside, false },
+	{ "what lies in HOME is read", reads_beside, false },
+	{ "another file is cut short", cuts_short, false },
+	{ "the mode of another file is changed", changes_mode, false },
+	{ "another process is limited", limits_parent, false },
+	{ "another process is to get signals", asks_for_signals, false },
 	{ "/etc/passwd is read", reads_passwd, false },
 	{ "a device is opened", opens_device, false },
 	{ "a folder is made", makes_folder, false },
