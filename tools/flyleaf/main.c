@@ -350,6 +350,21 @@ static int check(const struct command *c, const struct parsed *p)
 	return 0;
 }
 
+/* The commands that a text names are for the folder that was given: without it they would be for another one.
+ * Lives as long as the program. */
+static int name_home(const struct command_line *line)
+{
+	const char *operand;
+
+	if (!line->home_given)
+		return 0;
+	operand = show_operand(span_str(line->home));
+	if (operand == NULL)
+		return report_err(ERR_NOMEM, "reading the command");
+	prose_begin(operand, is_word);
+	return 0;
+}
+
 /* libsodium calls this where it cannot go on, which is where the system gives no random bytes. It may not
  * return. */
 static void stop(void)
@@ -397,10 +412,11 @@ int main(int argc, char **argv)
 		return usage("See: flyleaf help", "there is no word ", word);
 	if ((p.given & TAKES(OPT_HELP)) != 0)
 		return help_command(c);
-	prose_begin(p.line.home_given ? show_operand(span_str(p.line.home)) : NULL, is_word);
 	p.line.names++;
 	p.line.names_len--;
-	r = check(c, &p);
+	r = name_home(&p.line);
+	if (r == 0)
+		r = check(c, &p);
 	if (r == 0)
 		r = c->run(&p.line);
 	written = report_written();
