@@ -88,7 +88,7 @@ static void remember(enum family family, const uint8_t *key, const uint8_t *nonc
 	memcpy(in + 33, nonce, nonce_len);
 	crypto_shorthash((uint8_t *)&seal.id, in, 33 + nonce_len, hash_key);
 	sodium_memzero(in, sizeof(in));
-	seal.id |= 1;
+	seal.id += seal.id == 0;
 	memcpy(&seal.text, text, sizeof(seal.text));
 	found = find(all.seals, all.cap, seal.id);
 	if (found->id == 0) {
