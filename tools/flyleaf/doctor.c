@@ -180,7 +180,8 @@ static struct doctor_finding check_confinement(const struct command_line *line)
 	if ((lacks & CONFINE_CALLS_OPEN) != 0)
 		return doctor_found(DOCTOR_WEAK, "Use a kernel with seccomp filters.",
 		                    "confinement: a fault in Flyleaf could start other programs");
-	return doctor_found(DOCTOR_GOOD, NULL, "confinement: a node reaches its own folder and nothing else");
+	return doctor_found(DOCTOR_GOOD, NULL,
+	                    "confinement: a node opens its own files and no others of yours");
 }
 
 /* ---- Where the vault rests ------------------------------------------------- */
